@@ -1,0 +1,1 @@
+"""Errors, files, seeds and the compiler: what every layer stands on."""

@@ -1,0 +1,129 @@
+"""Files with a schema version: JSON and npz, written whole or not at all, never pickled."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from batonq.base.errors import DataError
+
+Json = Any  # what json.loads returns
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` to `path` in one step: a reader sees the old file or the new one.
+
+    Raises:
+        DataError: if the folder cannot be written.
+    """
+    _replace(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write `content` to `path` in one step, as `write_text` does."""
+    _replace(path, content)
+
+
+def write_json(path: Path, value: Json) -> None:
+    """Write `value` as JSON (NaN and infinities refused) in one step."""
+    write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Json:
+    """Read a JSON file.
+
+    Raises:
+        DataError: if it is missing or not JSON; the message names the file and the place.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file") from error
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise DataError(f"{path}: not readable as JSON ({error}); restore or delete it") from error
+
+
+def save_arrays(
+    path: Path,
+    schema: str,
+    version: int,
+    header: Mapping[str, Json],
+    arrays: Mapping[str, np.ndarray],
+) -> None:
+    """Write arrays as npz, with a JSON header (schema name, version) inside."""
+    text = json.dumps({"schema": schema, "version": version, **header}, allow_nan=False)
+    with tempfile.SpooledTemporaryFile(max_size=1 << 26) as buffer:
+        np.savez_compressed(
+            buffer, allow_pickle=False, header=np.frombuffer(text.encode(), np.uint8), **arrays
+        )
+        buffer.seek(0)
+        _replace(path, buffer.read())
+
+
+def load_arrays(
+    path: Path, schema: str, version: int, names: Iterable[str]
+) -> tuple[dict[str, Json], dict[str, np.ndarray]]:
+    """Read what `save_arrays` wrote; returns (header, arrays), the arrays having all `names`.
+
+    Raises:
+        DataError: if the file is missing, damaged, of another schema or version, or lacks a name.
+    """
+    try:
+        # The file is opened here because np.load leaves one it cannot read open.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+        header = dict(json.loads(arrays.pop("header").tobytes()))
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file") from error
+    except Exception as error:  # zipfile, zlib and numpy raise a dozen kinds on damaged files
+        raise DataError(f"{path}: not a batonq file or damaged ({error}); restore it") from error
+    if header.get("schema") != schema:
+        raise DataError(f"{path}: holds '{header.get('schema')}', wanted '{schema}'")
+    if header.get("version") != version:
+        raise DataError(
+            f"{path}: schema version {header.get('version')}, this batonq reads {version}; "
+            "use the release that wrote it"
+        )
+    missing = sorted(set(names) - set(arrays))
+    if missing:
+        raise DataError(f"{path}: lacks the array '{missing[0]}'; restore the file")
+    return header, arrays
+
+
+def make_folder(path: Path) -> Path:
+    """Create `path` and check that files can be written in it.
+
+    Raises:
+        DataError: if it is a file, or cannot be created or written.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise DataError(
+            f"{path}: cannot write there ({error.strerror}); choose another folder with --out"
+        ) from error
+    return path
+
+
+def _replace(path: Path, content: bytes) -> None:
+    try:
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise DataError(f"{path}: cannot write there ({error.strerror})") from error
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise DataError(f"{path}: cannot write ({error.strerror})") from error

@@ -1,0 +1,1 @@
+"""The algorithm: decentralised Q-learning with one scalar per handoff."""

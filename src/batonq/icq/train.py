@@ -1,0 +1,93 @@
+"""train: the one entry to learning, for a finite model and for a Python environment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from batonq.base.errors import ModelError
+from batonq.icq.baselines import learner_named
+from batonq.icq.behaviour import Behaviour, uniform
+from batonq.icq.clocks import Clock
+from batonq.icq.environment import Environment
+from batonq.icq.episodes import train_episodes
+from batonq.icq.finite import train_finite
+from batonq.icq.floor import Exchange, MakeQ, as_it_is
+from batonq.icq.run import Run
+from batonq.icq.settings import Settings, default_workers
+from batonq.smdp.model import FiniteICSMDP
+
+
+def _quiet(_handoffs: int) -> None:
+    pass
+
+
+def train(
+    source: FiniteICSMDP | Environment,
+    *,
+    learner: str = "icq",
+    sight: Literal["features", "joint"] | None = None,
+    handoffs: int,
+    seeds: int = 1,
+    seed: int = 0,
+    behaviour: Behaviour | None = None,
+    clock: Clock | None = None,
+    phases: int | None = None,
+    initial: float = 0.0,
+    points: int = 20,
+    record: bool = False,
+    workers: int | None = None,
+    make_q: MakeQ | None = None,
+    exchange: Exchange | None = None,
+    progress: Callable[[int], None] = _quiet,
+) -> Run:
+    """Let agents learn when and to whom to hand off.
+
+    Args:
+        source: a finite model (compiled, seeds in parallel threads) or an `Environment`.
+        learner: "icq", "icq_phased" (quotes from tables frozen during a phase), "centralised",
+            "no_scalar", "monte_carlo" or "random".
+        sight: of the centralised learner: "features" (default; one table over what the holders
+            see) or "joint" (one table over the joint state).
+        handoffs: decision epochs per seed, at least 1.
+        seeds: independent repetitions, at least 1.
+        seed: the same seed gives the same numbers, whatever `workers` is.
+        behaviour: how agents act while learning; uniform by default, as the theory wants it fixed.
+        clock: step sizes; by default `clocks.rescaled_linear` with the model's contraction (an
+            environment's gamma), and sample means for frozen answers and Monte Carlo.
+        phases: number of phases of "icq_phased"; by default enough for beta**phases < 1 %.
+        initial: value of everything at the start.
+        points: how often to evaluate the greedy policy, evenly spread (a phased run: per phase).
+        record: keep every agent's own records (`Run.handoffs`).
+        workers: threads for the seeds of a finite model; by default one per processor.
+        make_q: for an environment, makes an agent's Q-function from (name, number of actions);
+            tabular by default.
+        exchange: for an environment, what happens to the scalar on its way, such as rounding.
+        progress: called with the number of handoffs done since its last call.
+
+    Returns:
+        The run: tables, learning curve, records.
+
+    Raises:
+        ModelError: for a setting, model or environment that cannot be right.
+    """
+    chosen = learner_named(learner, sight)
+    settings = Settings(
+        handoffs=handoffs,
+        seeds=seeds,
+        seed=seed,
+        behaviour=uniform() if behaviour is None else behaviour,
+        clock=clock,
+        phases=phases,
+        initial=initial,
+        points=points,
+        record=record,
+        workers=default_workers() if workers is None else workers,
+    )
+    if isinstance(source, FiniteICSMDP):
+        if make_q is not None or exchange is not None:
+            raise ModelError(
+                "make_q and exchange are for environments; wrap the model in ModelEnvironment"
+            )
+        return train_finite(source, chosen, settings, progress)
+    return train_episodes(source, chosen, settings, progress, make_q, exchange or as_it_is)
