@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import Self
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -56,7 +55,7 @@ class LinearQ:
         before = float(self.weights[action] @ x)
         self.weights[action] += (update.step(before, target, size) - before) / square * x
 
-    def frozen(self) -> Self:
+    def frozen(self) -> LinearQ:
         """A copy that answers in the phase that starts now; the counts here start again."""
         copy = type(self)(len(self.counts), self.weights.shape[1], self._features, self._clock)
         copy.weights = self.weights.copy()
@@ -115,7 +114,7 @@ class RidgeQ:
         self._moment[action] += (target - float(self._before[action] @ x)) * x
         self._stale = True
 
-    def frozen(self) -> Self:
+    def frozen(self) -> RidgeQ:
         """End the phase: return its solution as a copy that answers, and start a new one here."""
         self._solve()
         n_actions = len(self._before)

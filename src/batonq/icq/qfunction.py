@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import Protocol, Self, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -27,6 +27,6 @@ class QFunction(Protocol):
         """Learn from one of the agent's own decisions."""
         ...
 
-    def frozen(self) -> Self:
+    def frozen(self) -> QFunction:
         """Start a phase: return a copy that answers, and restart the local clocks here."""
         ...

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import Self
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -58,7 +57,7 @@ class TabularQ:
             np.array([self.counts[y] for y in self.rows], np.int64).reshape(shape),
         )
 
-    def frozen(self) -> Self:
+    def frozen(self) -> TabularQ:
         """A copy that answers in the phase that starts now; the counts here start again."""
         copy = type(self)(self._n_actions, self._clock, self._initial)
         copy.rows = {y: row.copy() for y, row in self.rows.items()}
