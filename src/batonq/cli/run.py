@@ -1,0 +1,121 @@
+"""`batonq run`: the experiments, each a command."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from batonq.base.errors import DataError
+
+if TYPE_CHECKING:
+    from batonq.study.experiment import Experiment
+
+app = typer.Typer(no_args_is_help=True, help="Run an experiment; the same command resumes it.")
+
+
+@app.callback()
+def _group() -> None:
+    """Run an experiment; the same command resumes it."""
+
+
+@app.command()
+def maths(
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            help="gsm8k, mmlu or generated. By default generated, or gsm8k if data are given."
+        ),
+    ] = None,
+    scenario: Annotated[str, typer.Option(help="static or drift.")] = "static",
+    pool: Annotated[
+        list[str] | None, typer.Option(help="all or no4omini; may be repeated; default both.")
+    ] = None,
+    parse: Annotated[
+        list[str] | None,
+        typer.Option(help="extracted or source; may be repeated; default both for gsm8k."),
+    ] = None,
+    interface: Annotated[
+        str | None, typer.Option(help="board, answers, counts or own; default answers.")
+    ] = None,
+    price: Annotated[
+        list[float] | None,
+        typer.Option("--lambda", help="Accuracy given for one cent of cost; may be repeated."),
+    ] = None,
+    folds: Annotated[int | None, typer.Option(help="Folds over questions, 2 or more.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Less of everything, for a look.")] = False,
+    seeds: Annotated[int | None, typer.Option(help="Number of seeds.")] = None,
+    seed: Annotated[int, typer.Option(help="First seed.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="Run folder; by default below runs/.", metavar="DIR")
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the data files; else BATONQ_DATA.", metavar="DIR"),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Number of processes; by default one per core.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the rows as JSON.")] = False,
+) -> None:
+    """Language models solve maths together: learn whom to ask, when to stop, what to submit."""
+    from batonq.base.data import given_folder
+
+    if dataset is None:
+        dataset = "generated" if given_folder(data) is None else "gsm8k"
+    if dataset == "mathqa":
+        raise DataError(
+            "dataset: 'mathqa' has no recorded answers and needs live models, which this version "
+            "does not run; choose one of gsm8k, mmlu, generated"
+        )
+    from batonq.tasks.maths.options import MathsOptions
+
+    given: dict[str, Any] = {
+        "pools": pool and tuple(pool),
+        "parses": parse and tuple(parse),
+        "interface": interface,
+        "prices": price and tuple(price),
+        "folds": folds,
+        "seeds": seeds,
+    }
+    options = MathsOptions(
+        dataset=dataset,
+        scenario=scenario,
+        seed=seed,
+        data=data,
+        quick=quick,
+        **{key: value for key, value in given.items() if value is not None},
+    )
+    if dataset == "generated":
+        print(
+            "Data: word problems from batonq's own generator, answered by simulated solvers of "
+            "known skill; give --data DIR for recorded models.",
+            file=sys.stderr if as_json else sys.stdout,
+        )
+    from batonq.tasks.maths.experiment import experiment
+
+    _run(experiment(options), f"maths-{dataset}-{scenario}", out, workers, as_json)
+
+
+def _run(
+    experiment: Experiment, name: str, out: Path | None, workers: int | None, as_json: bool
+) -> None:
+    """Run an experiment in `out`, or in a folder of its own below runs/, and show the result."""
+    from batonq.cli.show import show_result
+    from batonq.study.folder import Identity
+    from batonq.study.run import run
+
+    folder = out or Path("runs") / f"{name}-{Identity.of(experiment).digest()}"
+    count = _cores() if workers is None else workers
+    show_result(run(experiment, folder, count, show_progress=True), as_json)
+
+
+def _cores() -> int:
+    """Return how many cores this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS, Windows
+        return os.cpu_count() or 1

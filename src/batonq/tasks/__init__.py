@@ -1,0 +1,1 @@
+"""The experiments, each a folder of its own: environment, agents, interfaces, experiment."""
