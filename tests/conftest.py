@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# The first call of a kernel compiles it, which no deadline should count.
+settings.register_profile("batonq", deadline=None)
+settings.load_profile("batonq")
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
 """The behaviour chain: the state at successive decision epochs, with restarts after an end.
 
-Theory, section 1 (Assumption M) and A0: after an option that terminates, the next epoch is a
+Theory, section 2 (Assumption M): after an option that terminates, the next epoch is a
 fresh start drawn from `initial`.
 """
 

@@ -1,7 +1,7 @@
 """The oracle: optimal Q of the full model, the aggregated fixed point, the value of a policy.
 
 All three are fixed points of one Bellman operator over one kernel format and come from one
-solver: modified policy iteration with Gauss-Seidel sweeps. Theory, sections 1 and 2.1, A0.
+solver: modified policy iteration with Gauss-Seidel sweeps. Theory, sections 1 and 2.
 """
 
 from __future__ import annotations
@@ -10,19 +10,21 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from scipy import sparse
 
 from batonq.base.errors import ModelError
 from batonq.smdp.chain import stationary
 from batonq.smdp.model import FiniteICSMDP
 from batonq.smdp.policies import as_table
-from batonq.smdp.sweeps import LOSSLESS, Kernel, back_up, hold_on, improve, settle
+from batonq.smdp.sweeps import LOSSLESS, Kernel, back_up, improve, kernel, settle
 
 TOLERANCE: Final = 1e-10
 MAX_SWEEPS: Final = 100_000
-SETTLE_SWEEPS: Final = 200  # most sweeps of one policy between two improvements
-SETTLE_SHARE: Final = 0.1  # a policy is settled to this share of the last improvement
+DENSE_LIMIT: Final = 300  # nodes up to which a policy may be evaluated by a dense solution
+HORIZON_SWEEPS: Final = 1_000
+SETTLE_SWEEPS: Final = 100  # most sweeps of one policy between two improvements
+SETTLE_SHARE: Final = 0.05  # a policy is settled to this share of the last improvement
 PATIENCE: Final = 10  # evaluations that may fail to halve the change
 
 
@@ -88,7 +90,7 @@ class Aggregated:
 
 def kernel_of(model: FiniteICSMDP) -> Kernel:
     """The discounted kernel of the full model."""
-    return Kernel(model.indptr, model.successor, model.discounted, model.reward, model.mask)
+    return kernel(model.indptr, model.successor, model.discounted, model.reward, model.mask)
 
 
 def optimal(model: FiniteICSMDP, tolerance: float = TOLERANCE) -> Solution:
@@ -129,11 +131,10 @@ def evaluate(
         successor=full.successor,
         weight=full.weight * chances,
         reward=(table * model.reward).sum(axis=1, keepdims=True),
-        mask=np.ones((model.n_states, 1), np.bool_),
     )
     found = solve(followed, tolerance)
     q = np.empty(full.reward.shape)
-    back_up(full.indptr, full.successor, full.weight, full.reward, full.mask, found.value, q)
+    back_up(full.indptr, full.successor, full.weight, full.reward, found.value, q)
     greedy = q.argmax(axis=1)
     return Solution(q, found.value, greedy, found.residual, found.error, found.sweeps)
 
@@ -165,30 +166,26 @@ def aggregated(
     ).tocsr()
     reward = np.zeros((n_cells, n_actions))
     np.add.at(reward, model.cell, weights[:, None] * model.reward)
-    kernel = Kernel(
-        merged.indptr.astype(np.int64),
-        merged.indices.astype(np.int64),
-        merged.data,
-        reward,
-        model.cell_mask,
-    )
-    return Aggregated(law, weights, kernel, solve(kernel, tolerance))
+    cells = kernel(merged.indptr, merged.indices, merged.data, reward, model.cell_mask)
+    return Aggregated(law, weights, cells, solve(cells, tolerance))
 
 
-def solve(kernel: Kernel, tolerance: float = TOLERANCE, max_sweeps: int = MAX_SWEEPS) -> Solution:
+def solve(problem: Kernel, tolerance: float = TOLERANCE, max_sweeps: int = MAX_SWEEPS) -> Solution:
     """The fixed point of Q = r + Gam max Q, by modified policy iteration with Gauss-Seidel sweeps.
 
     An in-place sweep is a sup-norm contraction with modulus beta and the same fixed point, so a
-    sweep that changes c leaves an error of at most c beta / (1 - beta). Without discount
-    1 / (1 - beta) gives way to the longest expected number of epochs under any policy. If some
-    policy never ends, plain sweeps start from 0 and stop once they change less than `tolerance`;
-    no bound is then given, and zero-reward loops get the limit from 0.
+    sweep that changes c leaves an error of at most c beta / (1 - beta). Evaluations of a policy,
+    by sweeps or, where those make little headway and the problem is small, by a dense solution,
+    only speed this up: when they fail to halve the change, plain sweeps, which contract whatever
+    came before, do so alone.
 
-    Evaluations of a policy only speed this up: when they fail to halve the change, plain sweeps,
-    which contract whatever came before, do so alone.
+    Without discount 1 / (1 - beta) gives way to the longest expected number of epochs under any
+    policy. If that is not found, perhaps because some policy never ends, plain sweeps from 0 go
+    on until they change less than `tolerance`; no bound is given, and a loop without reward keeps
+    the value it has as a limit from 0.
 
     Args:
-        kernel: rewards and discounted weights.
+        problem: rewards and discounted weights.
         tolerance: wanted bound on the error; what rounding forbids is reported in `error`.
         max_sweeps: sweeps of improvement after which to give up.
 
@@ -197,74 +194,78 @@ def solve(kernel: Kernel, tolerance: float = TOLERANCE, max_sweeps: int = MAX_SW
     """
     if not tolerance >= 0:
         raise ModelError(f"tolerance: {tolerance} is negative; give 0 or more")
-    arrays = (kernel.indptr, kernel.successor, kernel.weight, kernel.reward)
-    endless = endless_nodes(kernel)
-    horizon = np.inf if endless.any() else _horizon(kernel, max_sweeps)
-    patience = 0 if endless.any() else PATIENCE
-    value = np.zeros(len(kernel.mask))
-    policy = np.zeros(len(kernel.mask), np.int64)
+    arrays = (problem.indptr, problem.successor, problem.weight, problem.reward)
+    horizon = _horizon(problem)
+    patience, wanted = (PATIENCE, tolerance / horizon) if horizon < np.inf else (0, tolerance)
+    rounding = _rounding(problem)
+    value = np.zeros(len(problem.reward))
+    policy = np.zeros(len(value), np.int64)
+    scratch = np.empty((2, len(value)))
     mark, tries, settled = np.inf, 0, 0
     for sweep in range(max_sweeps):
-        change = improve(*arrays, kernel.mask, value, policy, sweep % 2 == 0)
-        goal = tolerance / horizon if np.isfinite(horizon) else tolerance
-        if change <= max(goal, _rounding(kernel, value)):
+        change = improve(*arrays, value, policy, sweep % 2 == 0)
+        if change <= max(wanted, rounding * (1 + np.abs(value).max())):
             break
         if change <= mark / 2:
             mark, tries = change, 0
         if tries < patience:
             tries += 1
-            settled += settle(*arrays, policy, value, SETTLE_SHARE * change, SETTLE_SWEEPS)
+            if tries > 2 and len(value) <= DENSE_LIMIT:
+                value = _value_of(problem, policy)
+            else:
+                goal = SETTLE_SHARE * change
+                settled += settle(*arrays, policy, value, scratch, goal, SETTLE_SWEEPS)
     else:
-        raise ModelError(_why(endless, max_sweeps, change))
-    q = np.empty(kernel.reward.shape)
-    back_up(*arrays, kernel.mask, value, q)
-    best = q.max(axis=1)
+        node = int(np.argmax(np.abs(value)))
+        raise ModelError(
+            f"exact: {max_sweeps} sweeps still change the values by {change:.3g} (state or cell "
+            f"{node} has reached {value[node]:.6g}); give a smaller gamma, a larger tolerance, or "
+            "an end to every loop"
+        )
+    q = np.empty(problem.reward.shape)
+    back_up(*arrays, value, q)
+    greedy = q.argmax(axis=1)
+    best = np.take_along_axis(q, greedy[:, None], axis=1)[:, 0]
     residual = float(np.abs(best - value).max())
-    error = horizon * (residual + _rounding(kernel, value))
-    return Solution(q, best, q.argmax(axis=1), residual, float(error), sweep + 1 + settled)
+    error = horizon * (residual + rounding * (1 + np.abs(value).max()))
+    return Solution(q, best, greedy, residual, float(error), sweep + 1 + settled)
 
 
-def endless_nodes(kernel: Kernel) -> Bool[np.ndarray, " node"]:
-    """Nodes from which some policy goes on for ever, without discount."""
-    lossless = np.logical_and(kernel.mask, kernel.row_sum >= 1 - LOSSLESS)
-    endless: np.ndarray = lossless.any(axis=1)
-    forward = False
-    arrays = (kernel.indptr, kernel.successor, kernel.weight)
-    while hold_on(*arrays, lossless, endless, forward):
-        forward = not forward
-    return endless
+def _value_of(problem: Kernel, policy: Int[np.ndarray, " node"]) -> Float[np.ndarray, " node"]:
+    """Value of a policy by a dense solution."""
+    n_nodes, n_actions = problem.reward.shape
+    rows = sparse.csr_array(
+        (problem.weight, problem.successor.astype(np.int64), problem.indptr.astype(np.int64)),
+        shape=(n_nodes * n_actions, n_nodes),
+    )
+    taken = np.arange(n_nodes) * n_actions + policy
+    value: np.ndarray = np.linalg.solve(
+        np.eye(n_nodes) - rows[taken].toarray(), problem.reward.ravel()[taken]
+    )
+    return value
 
 
-def _horizon(kernel: Kernel, max_sweeps: int) -> float:
+def _horizon(problem: Kernel) -> float:
     """A bound on the expected discounted number of epochs left, from any node by any policy.
 
     Without discount: sweeps from 0 for a reward of 1 an epoch keep w <= T w; once a sweep adds at
-    most 1/2, 2 w >= 1 + Gam 2 w for every action, which bounds the number by 2 max w.
+    most 1/2, 2 w >= 1 + Gam 2 w for every action, which bounds the number by 2 max w. Infinite if
+    that takes too long to find.
     """
-    if kernel.contraction < 1 - LOSSLESS:
-        return 1 / (1 - kernel.contraction)
-    epochs = np.zeros(len(kernel.mask))
-    policy = np.zeros(len(kernel.mask), np.int64)
-    ones = np.ones(kernel.reward.shape)
-    arrays = (kernel.indptr, kernel.successor, kernel.weight, ones, kernel.mask)
-    for sweep in range(max_sweeps):
+    if problem.contraction < 1 - LOSSLESS:
+        return 1 / (1 - problem.contraction)
+    ones = np.where(np.isfinite(problem.reward), 1.0, -np.inf)
+    epochs = np.zeros(len(ones))
+    policy = np.zeros(len(ones), np.int64)
+    arrays = (problem.indptr, problem.successor, problem.weight, ones)
+    for sweep in range(HORIZON_SWEEPS):
         if improve(*arrays, epochs, policy, sweep % 2 == 0) <= 0.5:
             return 2 * float(epochs.max())
     return np.inf
 
 
-def _rounding(kernel: Kernel, value: Float[np.ndarray, " node"]) -> float:
-    """Bound on the rounding error of the difference of two backups of `value`."""
-    widest = int(np.diff(kernel.indptr).max())
-    size = np.abs(kernel.reward[kernel.mask]).max() + np.abs(value).max()
-    return float(2 * (widest + 2) * np.finfo(np.float64).eps * size)
-
-
-def _why(endless: Bool[np.ndarray, " node"], max_sweeps: int, change: float) -> str:
-    text = f"exact: {max_sweeps} sweeps still change the values by {change:.3g}; "
-    if endless.any():
-        return text + (
-            f"from state or cell {int(np.argmax(endless))} a policy can go on for ever without "
-            "discount; give gamma < 1, or make every such loop cost something or end"
-        )
-    return text + "raise the tolerance, or give a smaller gamma"
+def _rounding(problem: Kernel) -> float:
+    """Bound on the rounding error of the difference of two backups, over 1 + the largest value."""
+    widest = int(np.diff(problem.indptr).max())
+    largest = np.abs(problem.reward[np.isfinite(problem.reward)]).max()
+    return float(2 * (widest + 2) * np.finfo(np.float64).eps * max(1.0, largest))

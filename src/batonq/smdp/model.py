@@ -1,7 +1,7 @@
 """FiniteICSMDP: a finite interface-constrained semi-Markov decision process, in kernel format.
 
 A state is all there is at a decision epoch: the holder of control, the artifact and everyone's
-private state. The holder sees only its cell. Theory, section 1 and A0.
+private state. The holder sees only its cell. Theory, section 1.
 """
 
 from __future__ import annotations
@@ -302,7 +302,10 @@ def _check_entries(m: FiniteICSMDP) -> None:
         raise ModelError(
             f"reward: (state {s}, action {a}) is {m.reward[s, a]}; give a finite number"
         )
-    if not (m.initial >= 0).all() or abs(m.initial.sum() - 1) > SLACK:
+    if not (m.initial >= 0).all():
+        s = int(np.argmin(m.initial >= 0))
+        raise ModelError(f"initial: state {s} has probability {m.initial[s]:g}; give 0 or more")
+    if abs(m.initial.sum() - 1) > SLACK:
         raise ModelError(f"initial: sums to {m.initial.sum():g}; give a law that sums to 1")
     row = np.repeat(np.arange(m.mask.size), np.diff(m.indptr))
     outside = (m.successor < 0) | (m.successor >= m.n_states)

@@ -12,52 +12,67 @@ from functools import cached_property
 from typing import Final
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, UInt32
 
 from batonq.base.compiled import compiled
 
-FIRST_LEAP: Final = 4  # sweeps of one policy before the slowest mode of the error stands alone
+FIRST_LEAP: Final = 3  # sweeps of one policy before the slowest mode of the error stands alone
 LOSSLESS: Final = 1e-9  # a row that loses less than this neither discounts nor terminates
 
 
 @dataclass(frozen=True, eq=False)
 class Kernel:
-    """What an exact solution needs of a model.
+    """What an exact solution needs of a model; `kernel` makes one.
 
     Attributes:
-        indptr: CSR row pointer, shape (nodes * actions + 1,).
+        indptr: CSR row pointer, shape (nodes * actions + 1,). Unsigned, as the next, because
+            gathering then tests for no index that counts from the end.
         successor: next node of each entry.
         weight: its discounted probability Gam, at least 0; a row sums to at most 1.
-        reward: expected reward of each permitted option, discounted to its start.
-        mask: permitted actions, at least one a node.
+        reward: expected reward of each option, discounted to its start; -inf where not permitted,
+            which at least one action a node is.
     """
 
-    indptr: Int[np.ndarray, " row_plus_one"]
-    successor: Int[np.ndarray, " entry"]
+    indptr: UInt32[np.ndarray, " row_plus_one"]
+    successor: UInt32[np.ndarray, " entry"]
     weight: Float[np.ndarray, " entry"]
     reward: Float[np.ndarray, "node action"]
-    mask: Bool[np.ndarray, "node action"]
 
     @cached_property
     def row_sum(self) -> Float[np.ndarray, "node action"]:
         """Discounted mass that each option carries on to its successors, in [0, 1]."""
-        row = np.repeat(np.arange(self.mask.size), np.diff(self.indptr))
-        sums: np.ndarray = np.bincount(row, weights=self.weight, minlength=self.mask.size)
-        return sums.reshape(self.mask.shape)
+        row = np.repeat(np.arange(self.reward.size), np.diff(self.indptr))
+        sums: np.ndarray = np.bincount(row, weights=self.weight, minlength=self.reward.size)
+        return sums.reshape(self.reward.shape)
 
     @cached_property
     def contraction(self) -> float:
-        """Beta: the largest row sum over permitted options, in [0, 1]."""
-        return float(self.row_sum[self.mask].max())
+        """Beta: the largest row sum, in [0, 1]."""
+        return float(self.row_sum.max())
 
 
-@compiled
-def improve(
+def kernel(
     indptr: Int[np.ndarray, " row_plus_one"],
     successor: Int[np.ndarray, " entry"],
     weight: Float[np.ndarray, " entry"],
     reward: Float[np.ndarray, "node action"],
     mask: Bool[np.ndarray, "node action"],
+) -> Kernel:
+    """A kernel from CSR rows; rows of actions that `mask` does not permit must be empty."""
+    return Kernel(
+        indptr.astype(np.uint32),
+        successor.astype(np.uint32),
+        weight,
+        np.where(mask, reward, -np.inf),
+    )
+
+
+@compiled
+def improve(
+    indptr: UInt32[np.ndarray, " row_plus_one"],
+    successor: UInt32[np.ndarray, " entry"],
+    weight: Float[np.ndarray, " entry"],
+    reward: Float[np.ndarray, "node action"],
     value: Float[np.ndarray, " node"],
     policy: Int[np.ndarray, " node"],
     forward: bool,
@@ -68,24 +83,29 @@ def improve(
     for i in range(n_nodes):
         s = i if forward else n_nodes - 1 - i
         best = -np.inf
+        greedy = 0
+        start = indptr[s * n_actions]
         for a in range(n_actions):
-            if mask[s, a]:
-                row = s * n_actions + a
-                total = reward[s, a]
-                for k in range(indptr[row], indptr[row + 1]):
-                    total += weight[k] * value[successor[k]]
-                if total > best:
-                    best = total
-                    policy[s] = a
+            end = indptr[s * n_actions + a + 1]
+            total = 0.0
+            for k in range(start, end):
+                total += weight[k] * value[successor[k]]
+            total += reward[s, a]
+            start = end
+            # Two choices instead of one branch: which action is best cannot be predicted.
+            better = total > best
+            best = total if better else best
+            greedy = a if better else greedy
         change = max(change, abs(best - value[s]))
         value[s] = best
+        policy[s] = greedy
     return change
 
 
 @compiled
 def follow(
-    indptr: Int[np.ndarray, " row_plus_one"],
-    successor: Int[np.ndarray, " entry"],
+    indptr: UInt32[np.ndarray, " row_plus_one"],
+    successor: UInt32[np.ndarray, " entry"],
     weight: Float[np.ndarray, " entry"],
     reward: Float[np.ndarray, "node action"],
     policy: Int[np.ndarray, " node"],
@@ -116,93 +136,65 @@ def follow(
 
 @compiled
 def settle(
-    indptr: Int[np.ndarray, " row_plus_one"],
-    successor: Int[np.ndarray, " entry"],
+    indptr: UInt32[np.ndarray, " row_plus_one"],
+    successor: UInt32[np.ndarray, " entry"],
     weight: Float[np.ndarray, " entry"],
     reward: Float[np.ndarray, "node action"],
     policy: Int[np.ndarray, " node"],
     value: Float[np.ndarray, " node"],
+    scratch: Float[np.ndarray, "2 node"],
     goal: float,
     limit: int,
 ) -> int:
     """Sweep one policy in place until a sweep changes at most `goal`; returns the sweeps made.
 
-    Now and then the last change is extended to its geometric limit (Aitken): the error's slowest
-    mode, which all nodes share, would cost 1 / (1 - beta) sweeps. Where that makes the next
-    change larger it is undone, and tried half as often.
+    Every few sweeps the last change is extended to its geometric limit (Aitken): the error's
+    slowest mode, which all nodes share, would cost 1 / (1 - beta) sweeps. Where the sweeps after
+    such a leap change more than the one before it, it is undone, and tried half as often.
+    `scratch` is room for two arrays.
     """
-    step = np.zeros_like(value)
-    kept = value.copy()
+    step, kept = scratch[0], scratch[1]
+    step[:] = 0.0
     gap = FIRST_LEAP
     wait = gap
-    before = -1.0  # the change that a leap has to beat, or negative
+    before = np.inf  # the change that the sweeps after a leap have to beat
+    change = 0.0
     for sweep in range(1, limit + 1):
         change, cross, square = follow(indptr, successor, weight, reward, policy, value, step)
-        if before >= 0.0:
-            if change >= before:
-                value[:] = kept
-                gap *= 2
-            before = -1.0
-            wait = gap
-        elif change <= goal:
+        if change <= goal:
             return sweep
-        else:
-            wait -= 1
-            if wait <= 0 and 0.0 < cross < square and sweep < limit:
-                kept[:] = value
-                value += cross / (square - cross) * step
-                before = change
+        wait -= 1
+        if wait > 0:
+            continue
+        if change >= before:
+            value[:] = kept
+            before = np.inf
+            gap *= 2
+        elif 0.0 < cross < square:
+            kept[:] = value
+            value += cross / (square - cross) * step
+            before = change
+        wait = gap
+    if change >= before:
+        value[:] = kept
     return limit
 
 
 @compiled
 def back_up(
-    indptr: Int[np.ndarray, " row_plus_one"],
-    successor: Int[np.ndarray, " entry"],
+    indptr: UInt32[np.ndarray, " row_plus_one"],
+    successor: UInt32[np.ndarray, " entry"],
     weight: Float[np.ndarray, " entry"],
     reward: Float[np.ndarray, "node action"],
-    mask: Bool[np.ndarray, "node action"],
     value: Float[np.ndarray, " node"],
     q: Float[np.ndarray, "node action"],
 ) -> None:
-    """Write r + Gam value to `q`, and -inf where an action is not permitted."""
+    """Write reward + Gam value to `q`."""
     n_nodes, n_actions = reward.shape
     for s in range(n_nodes):
         for a in range(n_actions):
-            total = -np.inf
-            if mask[s, a]:
-                total = reward[s, a]
-                row = s * n_actions + a
-                for k in range(indptr[row], indptr[row + 1]):
-                    total += weight[k] * value[successor[k]]
-            q[s, a] = total
-
-
-@compiled
-def hold_on(
-    indptr: Int[np.ndarray, " row_plus_one"],
-    successor: Int[np.ndarray, " entry"],
-    weight: Float[np.ndarray, " entry"],
-    lossless: Bool[np.ndarray, "node action"],
-    endless: Bool[np.ndarray, " node"],
-    forward: bool,
-) -> int:
-    """Clear `endless` where no lossless row stays among endless nodes; returns how many went."""
-    n_nodes, n_actions = lossless.shape
-    gone = 0
-    for i in range(n_nodes):
-        s = i if forward else n_nodes - 1 - i
-        if not endless[s]:
-            continue
-        stays = False
-        for a in range(n_actions):
-            if lossless[s, a]:
-                row = s * n_actions + a
-                inside = True
-                for k in range(indptr[row], indptr[row + 1]):
-                    inside = inside and (weight[k] == 0.0 or endless[successor[k]])
-                stays = stays or inside
-        if not stays:
-            endless[s] = False
-            gone += 1
-    return gone
+            row = s * n_actions + a
+            total = 0.0
+            for k in range(indptr[row], indptr[row + 1]):
+                total += weight[k] * value[successor[k]]
+            q[s, a] = total + reward[s, a]
