@@ -25,7 +25,7 @@ def size(clock: Clock, n: int) -> float:
 
 
 def rescaled_linear(contraction: float) -> Clock:
-    """1 / (1 + (1 - contraction) n): the default (theory, sections 3 and A4).
+    """1 / (1 + (1 - contraction) n): the default (theory, section 3).
 
     Args:
         contraction: beta or an upper bound on it such as gamma, in [0, 1]. At 1, which leaves the

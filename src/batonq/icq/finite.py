@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import cast
@@ -60,6 +60,7 @@ def train_finite(
     learner: Learner,
     settings: Settings,
     progress: Callable[[int], None],
+    start: Run | None = None,
 ) -> Run:
     """Train on a finite model; see `batonq.icq.train.train` for the arguments."""
     if settings.record and learner.sight != "own":
@@ -68,8 +69,13 @@ def train_finite(
     clock = settings.clock_for(learner, model.contraction)
     stops = settings.stops(learner, model.contraction)
 
-    def one_seed(rng: np.random.Generator) -> tuple[_Seed, list[float]]:
+    if start is not None:
+        _check_start(start, learner, settings, plan, model.n_actions)
+
+    def one_seed(number: int, rng: np.random.Generator) -> tuple[_Seed, list[float]]:
         seed = _Seed(model, prepared, plan, settings, rng)
+        if start is not None:
+            seed.adopt(start.tables[number], plan)
         curve = []
         for stop in stops:
             before = seed.done
@@ -79,9 +85,8 @@ def train_finite(
         return seed, curve
 
     with ThreadPoolExecutor(settings.workers) as pool:
-        seeds, curves = zip(
-            *pool.map(one_seed, generators(settings.seed, settings.seeds)), strict=True
-        )
+        sources = generators(settings.seed, settings.seeds)
+        seeds, curves = zip(*pool.map(one_seed, range(settings.seeds), sources), strict=True)
     return Run(
         learner=learner.name,
         settings={"sight": learner.sight, **settings.to_json()},
@@ -93,6 +98,21 @@ def train_finite(
         traces=tuple(seed.trace for seed in seeds) if settings.record else (),
         trace_observations=tuple(range(model.n_cells)) if settings.record else (),
     )
+
+
+def _check_start(
+    start: Run, learner: Learner, settings: Settings, plan: Layout, n_actions: int
+) -> None:
+    """Raise a ModelError unless a run can be gone on from."""
+    if (start.learner, start.settings["sight"]) != (learner.name, learner.sight):
+        raise ModelError(f"start: a run of '{start.learner}' cannot go on as '{learner.name}'")
+    if start.seeds != settings.seeds:
+        raise ModelError(f"start: has {start.seeds} seeds, {settings.seeds} were asked for")
+    for name, keys in zip(plan.names, plan.keys, strict=True):
+        table = start.tables[0].get(name)
+        wanted = (len(keys), n_actions)
+        if table is None or table.q.shape != wanted or table.observations != tuple(keys.tolist()):
+            raise ModelError(f"start: its table of '{name}' does not fit the cells of this model")
 
 
 class _Seed:
@@ -119,6 +139,12 @@ class _Seed:
         self._rng = rng
         self._state = first_state(prepared.initial_cumulative, rng)
 
+    def adopt(self, tables: Mapping[str, Table], plan: Layout) -> None:
+        """Go on from stored tables and their local clocks."""
+        for name, values, rows in zip(plan.names, self.tables, self._count_rows(plan), strict=True):
+            values[:] = tables[name].q
+            self.counts[rows] = tables[name].counts
+
     def advance(self, learner: Learner, settings: Settings, clock: Clock, stop: int) -> None:
         """Train until `stop` handoffs are done; a phased learner takes this as one phase."""
         if learner.returns:
@@ -138,13 +164,16 @@ class _Seed:
 
     def named(self, plan: Layout) -> dict[str, Table]:
         """The tables by owner, with what each row stands for."""
-        count_rows = plan.keys if plan.names != (CENTRAL,) else (np.arange(len(self.counts)),)
         return {
             name: Table(tuple(keys.tolist()), np.asarray(table), self.counts[rows])
             for name, keys, table, rows in zip(
-                plan.names, plan.keys, self.tables, count_rows, strict=True
+                plan.names, plan.keys, self.tables, self._count_rows(plan), strict=True
             )
         }
+
+    def _count_rows(self, plan: Layout) -> Sequence[Int[np.ndarray, " row"]]:
+        """Rows of the local counts that belong to each table."""
+        return plan.keys if plan.names != (CENTRAL,) else (np.arange(len(self.counts)),)
 
     @property
     def _rows(self) -> Int[np.ndarray, " cell"]:

@@ -79,7 +79,7 @@ class LinearQ:
 class RidgeQ:
     """Q(y, a) = weights[a] . features(y), fitted to all targets of a phase at once.
 
-    For frozen answers (theory, section 4.1): each phase starts an empty regression, whose solution
+    For frozen answers (theory, section 4): each phase starts an empty regression, whose solution
     minimises sum (w . x - target)**2 + penalty |w - before|**2 per action; an action without
     samples keeps its weights.
     """

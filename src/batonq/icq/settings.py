@@ -94,7 +94,7 @@ def default_phases(contraction: float) -> int:
 
 
 def phase_ends(handoffs: int, phases: int, contraction: float) -> Int[np.ndarray, " phase"]:
-    """Ends of phases whose lengths grow as beta**(-2/3) per phase (theory, part C item 6)."""
+    """Ends of phases whose lengths grow as beta**(-2/3) per phase (theory, section 4)."""
     growth = max(contraction, 0.1) ** (2.0 / 3.0)
     lengths = growth ** np.arange(phases - 1, -1, -1.0)
     ends = np.round(handoffs * np.cumsum(lengths) / lengths.sum()).astype(np.int64)

@@ -34,6 +34,7 @@ def train(
     clock: Clock | None = None,
     phases: int | None = None,
     initial: float = 0.0,
+    start: Run | None = None,
     points: int = 20,
     record: bool = False,
     workers: int | None = None,
@@ -57,6 +58,8 @@ def train(
             environment's gamma), and sample means for frozen answers and Monte Carlo.
         phases: number of phases of "icq_phased"; by default enough for beta**phases < 1 %.
         initial: value of everything at the start.
+        start: a run of the same learner to go on from, seed by seed, with its tables and local
+            clocks; the model may have changed, its agents and cells not. For finite models.
         points: how often to evaluate the greedy policy, evenly spread (a phased run: per phase).
         record: keep every agent's own records (`Run.handoffs`).
         workers: threads for the seeds of a finite model; by default one per processor.
@@ -89,5 +92,7 @@ def train(
             raise ModelError(
                 "make_q and exchange are for environments; wrap the model in ModelEnvironment"
             )
-        return train_finite(source, chosen, settings, progress)
+        return train_finite(source, chosen, settings, progress, start)
+    if start is not None:
+        raise ModelError("start: only training on a finite model can go on from a run")
     return train_episodes(source, chosen, settings, progress, make_q, exchange or as_it_is)

@@ -21,7 +21,7 @@ LEARNERS: Final = frozenset(
 )
 METRICS: Final = frozenset(
     {"measured", "estimate", "certificate", "term", "slope"}
-    | {"accuracy", "cost", "calls", "tokens", "utility"}
+    | {"accuracy", "cost", "calls", "tokens", "utility", "recovery"}
 )
 KINDS: Final = frozenset({"seeds", "questions", "instances"})
 
