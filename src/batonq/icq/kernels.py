@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from batonq.base.compiled import compiled
+from batonq.base.compiled import borrowed, compiled
 from batonq.icq import clocks, update
 from batonq.icq.behaviour import Behaviour, choose
 from batonq.icq.clocks import Clock
@@ -202,11 +202,20 @@ def play(
         trace: structured array of dtype `TRACE`; filled if it is not empty.
         rng: the seed's generator.
     """
-    indptr, entries, law_indptr, outcomes = d.sampler
-    reward, mask, holder, powers, gamma = d.reward, d.mask, d.holder, d.powers, d.gamma
-    table_of, row_of, clock_row = sight.table, sight.row, sight.clock_row
+    indptr, law_indptr = borrowed(d.sampler.indptr), borrowed(d.sampler.law_indptr)
+    entries, outcomes = borrowed(d.sampler.entries), borrowed(d.sampler.outcomes)
+    reward, mask, holder = borrowed(d.reward), borrowed(d.mask), borrowed(d.holder)
+    powers, gamma = borrowed(d.powers), d.gamma
+    initial_cumulative, clocks_of = borrowed(d.initial_cumulative), borrowed(counts)
+    table_of, row_of, clock_row = (
+        borrowed(sight.table),
+        borrowed(sight.row),
+        borrowed(sight.clock_row),
+    )
+    learning = [borrowed(table) for table in tables]
+    answering = [borrowed(table) for table in answers]
     crossed = 0
-    values = answers[table_of[state]]
+    values = answering[table_of[state]]
     for k in range(handoffs):
         row = row_of[state]
         action, propensity = choose(values, row, mask, state, behaviour, rng)
@@ -214,19 +223,19 @@ def play(
         following, duration = draw(indptr, entries, law_indptr, outcomes, at, rng)
         ended = following < 0
         if ended:
-            following = first_state(d.initial_cumulative, rng)
+            following = first_state(initial_cumulative, rng)
         before = values
-        values = answers[table_of[following]]
+        values = answering[table_of[following]]
         quote = 0.0
         if not ended and not (silent and holder[following] != holder[state]):
             quote = _quote(values, row_of[following], mask, following)
             crossed += table_of[following] != table_of[state]
         if learn:
             clock_at = clock_row[state]
-            counts[clock_at, action] += 1
-            size = _size(clock, counts[clock_at, action])
+            clocks_of[clock_at, action] += 1
+            size = _size(clock, clocks_of[clock_at, action])
             worth = _target(reward[state, action], discount_of(powers, gamma, duration), quote)
-            table = tables[table_of[state]] if frozen else before
+            table = learning[table_of[state]] if frozen else before
             table[row, action] = _step(table[row, action], worth, size)
         if len(trace) > 0:
             trace[k]["agent"] = holder[state]

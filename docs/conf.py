@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from sphinx.application import Sphinx
+
+from batonq import __version__
+
+project = "batonq"
+author = "The batonq developers"
+copyright = f"2026, {author}"
+version = release = __version__
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+]
+myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence"]
+myst_heading_anchors = 3
+exclude_patterns = ["_build"]
+
+autodoc_member_order = "bysource"
+autodoc_class_signature = "separated"
+autodoc_default_options = {"members": True}
+napoleon_use_ivar = True
+napoleon_numpy_docstring = False
+# What is not ours has no page here to link to.
+nitpick_ignore_regex = [(r"py:.*", r"(?!batonq\.).*")]
+
+html_theme = "furo"
+html_title = f"batonq {version}"
+
+
+def _escape_bars(*event: object) -> None:
+    """Docstrings are plain text: |x| is an absolute value, not a substitution."""
+    lines = event[-1]
+    assert isinstance(lines, list)
+    lines[:] = [line if "`" in line else line.replace("|", r"\|") for line in lines]
+
+
+def setup(app: Sphinx) -> None:
+    app.connect("autodoc-process-docstring", _escape_bars)

@@ -1,0 +1,1 @@
+"""Several language models answer school mathematics together, replayed from recorded answers."""

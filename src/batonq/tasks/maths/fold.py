@@ -1,0 +1,161 @@
+"""One cell of the static scenario: learn on the other folds, play the held-out one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from jaxtyping import Int
+
+from batonq.base.files import Json
+from batonq.base.seeds import generator
+from batonq.tasks.maths import options, table
+from batonq.tasks.maths.board import Board, load_board
+from batonq.tasks.maths.interfaces import INTERFACES
+from batonq.tasks.maths.learners import (
+    FEASIBLE,
+    FEATURES,
+    ICQ,
+    JOINT,
+    MONTE_CARLO,
+    NO_SCALAR,
+    Penalties,
+    Policy,
+    Student,
+    learn,
+    prepare,
+    taught_by,
+)
+from batonq.tasks.maths.peers import PEERS
+from batonq.tasks.maths.peers.outcome import Outcome
+from batonq.tasks.maths.pools import columns, pool_named
+from batonq.tasks.maths.records import Key, pack_all
+from batonq.tasks.maths.replay import Replay, compile_replay
+from batonq.tasks.maths.rollout import flow, play, random_moves
+
+PENALTIES: Final = Penalties()
+FINITE: Final = "answers"  # the interface of tables: who agrees with whom
+
+
+@lru_cache(maxsize=2)
+def read_board(dataset: str, data: str | None, parse: str, seed: int) -> Board:
+    """The board, kept by the process for its next cells."""
+    return load_board(dataset, data=None if data is None else Path(data), parse=parse, seed=seed)
+
+
+def pool_board(config: Mapping[str, Json]) -> tuple[Board, Replay]:
+    """The calls of a cell's pool, as the peers and as the learners take them."""
+    board = read_board(config["dataset"], config["data"], config["parse"], config["seed"])
+    pool = pool_named(config["dataset"], config["pool"])
+    return board.only(columns(board, pool)), compile_replay(board, pool)
+
+
+def run_fold(config: Mapping[str, Json]) -> Json:
+    """Learn on all folds but one and play that one, with every learner and peer."""
+    board, replay = pool_board(config)
+    parts = options.folds(replay.n_questions, config["folds"], config["seed"])
+    test = parts.pop(config["fold"])
+    train = np.sort(np.concatenate(parts))
+    main, prices = config["interface"], config["lambda"]
+    students = _students(replay, main, config["quick"], train)
+    outcomes: dict[Key, Outcome] = {}
+    trained: list[Json] = []
+    for (name, interface), student in students.items():
+        for price in config["reported"] if name == "feasible" else prices:
+            policy = learn(student, price)
+            outcomes[Key(name, interface, price)] = play(replay, policy.move, test)
+            trained.append(_in_sample(replay, name, interface, price, policy, train))
+    outcomes |= _peers(board, train, test, prices)
+    outcomes |= _random(replay, test, main, config)
+    graph = flow(replay, learn(students["icq", main], config["reported"][0]).move, test)
+    return {
+        "pool": config["pool"],
+        "parse": config["parse"],
+        "fold": config["fold"],
+        "questions": test.tolist(),
+        "subjects": [board.subjects[question] for question in test],
+        "agents": list(replay.agents),
+        "calls": list(replay.calls),
+        "outcomes": pack_all(outcomes),
+        "trained": trained,
+        "tables": _tables(replay, train, test, config),
+        "flow": graph.tolist(),
+    }
+
+
+def _tables(
+    replay: Replay,
+    train: Int[np.ndarray, " row"],
+    test: Int[np.ndarray, " row"],
+    config: Mapping[str, Json],
+) -> Json:
+    if not config["tables"]:
+        return []
+    return table.train_tables(replay, finite(config["interface"]), train, test, config)
+
+
+def finite(interface: str) -> str:
+    """The interface of the tables: the board's texts make too many cells."""
+    return FINITE if interface == "board" else interface
+
+
+def _students(
+    replay: Replay, main: str, quick: bool, train: Int[np.ndarray, " row"]
+) -> dict[tuple[str, str], Student]:
+    """Every learner by name and interface, with its features prepared.
+
+    The centralised learners stand under the interface "board": one sees everything, the other
+    what IC-Q's agents see behind the main interface, or behind `answers` if that is the board.
+    """
+    dialled = dict.fromkeys((main, FINITE)) if quick else dict.fromkeys((main, *INTERFACES))
+    students = {("icq", name): prepare(replay, name, ICQ, train, PENALTIES) for name in dialled} | {
+        ("feasible", name): prepare(replay, name, FEASIBLE, train, PENALTIES) for name in dialled
+    }
+    shown = prepare(replay, finite(main), FEATURES, train, PENALTIES)
+    students["centralised_features", "board"] = shown
+    students["centralised_joint", "board"] = prepare(replay, main, JOINT, train, PENALTIES)
+    students["no_scalar", main] = taught_by(students["icq", main], NO_SCALAR)
+    students["monte_carlo", main] = taught_by(students["icq", main], MONTE_CARLO)
+    return students
+
+
+def _in_sample(
+    replay: Replay,
+    learner: str,
+    interface: str,
+    price: float,
+    policy: Policy,
+    train: Int[np.ndarray, " row"],
+) -> Json:
+    """Utility of a policy on the questions it learnt from, and its own estimate of its value."""
+    return {
+        "learner": learner,
+        "interface": interface,
+        "price": price,
+        "utility": float(play(replay, policy.move, train).utility(price).mean()),
+        "value": float(policy.value[0, train].mean()),
+    }
+
+
+def _peers(
+    board: Board, train: Int[np.ndarray, " row"], test: Int[np.ndarray, " row"], prices: list[float]
+) -> dict[Key, Outcome]:
+    """Every peer at every price; the agreement rule also chosen for accuracy alone (price 0)."""
+    outcomes = {}
+    for name, fit in PEERS.items():
+        chooser = fit(board, train)
+        for price in (*prices, 0.0) if name == "agreement" else prices:
+            outcomes[Key(name, "board", price)] = chooser(price).play(board, test)
+    return outcomes
+
+
+def _random(
+    replay: Replay, test: Int[np.ndarray, " row"], interface: str, config: Mapping[str, Json]
+) -> dict[Key, Outcome]:
+    """One random policy; it does not depend on the price."""
+    moves = random_moves(replay, generator(config["seed"], 1, config["fold"]))
+    outcome = play(replay, moves, test)
+    return {Key("random", interface, price): outcome for price in config["lambda"]}

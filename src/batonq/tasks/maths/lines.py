@@ -1,0 +1,199 @@
+"""The lines the static scenario has to reach, each with the figures that decide it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from batonq.base.files import Json
+from batonq.study.rows import Interval
+from batonq.study.tables import text
+from batonq.tasks.maths.peers.outcome import Outcome
+from batonq.tasks.maths.records import Key
+from batonq.tasks.maths.statistics import Means, means
+
+MARGIN: Final = -0.01  # non-inferior: less than one point lost, with 97.5 % confidence
+TRAINED: Final = 0.995  # share of the exact optimum that training has to reach
+CENTRALISED: Final = ("centralised_features", "centralised_joint")
+PEERS: Final = (
+    "best_single",
+    "majority",
+    "weighted_vote",
+    "agreement",
+    "cascade",
+    "fixed",
+    "bandit",
+    "text_router",
+)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line to reach.
+
+    Attributes:
+        kind: "non-inferior", "frontier", "training" or "level".
+        price: the lambda it is about; None for all of them.
+        what: what is compared.
+        figure: the deciding figure.
+        wanted: the condition, in words.
+        reached: whether it holds.
+        detail: the figures behind it.
+    """
+
+    kind: str
+    price: float | None
+    what: str
+    figure: Interval
+    wanted: str
+    reached: bool
+    detail: str
+
+
+@dataclass(frozen=True, eq=False)
+class Pooled:
+    """All folds of one pool and parse.
+
+    Attributes:
+        outcomes: held-out outcomes of everyone.
+        cells: the folds' outputs.
+        interface: the interface the main comparison is made behind.
+    """
+
+    outcomes: Mapping[Key, Outcome]
+    cells: Sequence[Json]
+    interface: str
+
+    def of(self, learner: str, price: float, interface: str | None = None) -> Outcome:
+        """The outcome of a learner behind an interface (the main one), or of a peer."""
+        own = Key(learner, interface or self.interface, price)
+        return self.outcomes[own if own in self.outcomes else Key(learner, "board", price)]
+
+    def utility(self, learner: str, price: float, interface: str | None = None) -> Means:
+        """Mean utility at a price."""
+        return means(self.of(learner, price, interface).utility(price))
+
+    def reference(self, price: float) -> str:
+        """The better centralised learner at a price."""
+        return max(CENTRALISED, key=lambda name: self.utility(name, price).value)
+
+    def in_sample(self, learner: str, price: float, interface: str | None = None) -> float:
+        """Mean utility on the training questions, over folds."""
+        key = (learner, interface or self.interface, price)
+        found = [
+            one["utility"]
+            for cell in self.cells
+            for one in cell["trained"]
+            if (one["learner"], one["interface"], one["price"]) == key
+        ]
+        return float(np.mean(found))
+
+
+def non_inferior(pooled: Pooled, price: float, rule_price: float) -> Line:
+    """IC-Q against the rule chosen on the training folds for utility at `rule_price`."""
+    icq, rule = pooled.of("icq", price), pooled.of("agreement", rule_price)
+    difference = (means(icq.right) - means(rule.right)).interval()
+    cheaper = float(icq.cost.mean()) <= float(rule.cost.mean())
+    chosen = "accuracy" if rule_price == 0 else f"utility at lambda {rule_price:g}"
+    return Line(
+        "non-inferior",
+        price,
+        f"accuracy of IC-Q (lambda {price:g}) minus that of the best rule for {chosen}",
+        difference,
+        "lower limit above -0.01, at no more cost",
+        difference.low is not None and difference.low > MARGIN and cheaper,
+        f"{_told(icq)} against {_told(rule)}",
+    )
+
+
+def frontier(pooled: Pooled, prices: Sequence[float]) -> Line:
+    """The worst difference in utility between IC-Q and any peer at any price."""
+    worst: tuple[float, str, float, Interval] | None = None
+    for price in prices:
+        icq = pooled.utility("icq", price)
+        for peer in PEERS:
+            gap = (icq - pooled.utility(peer, price)).interval()
+            high = gap.value if gap.high is None else gap.high
+            if worst is None or high < worst[0]:
+                worst = (high, peer, price, gap)
+    assert worst is not None  # noqa: S101 - there is always a price
+    high, peer, price, gap = worst
+    return Line(
+        "frontier",
+        None,
+        "frontier: utility of IC-Q minus a peer's, where its upper limit is lowest",
+        gap,
+        "upper limit not below 0 at any lambda",
+        high >= 0,
+        f"{peer} at lambda {price:g}; {len(PEERS)} peers at {len(prices)} values of lambda",
+    )
+
+
+def training(pooled: Pooled, price: float) -> Line:
+    """The table trained by the kernel against the exact optimum of its cells, in-sample."""
+    tables = [one for cell in pooled.cells for one in cell["tables"] if one["learner"] == "icq"]
+    reached = [value for one in tables if one["price"] == price for value in one["trained"]]
+    interface = tables[0]["interface"]
+    optimum = pooled.in_sample("feasible", price, interface)
+    ratio = float(np.mean(reached)) / optimum
+    return Line(
+        "training",
+        price,
+        f"training: value of the table over the exact optimum, in-sample (lambda {price:g})",
+        Interval(ratio),
+        "at least 0.995",
+        ratio >= TRAINED,
+        f"{np.mean(reached):.4f} of {optimum:.4f}; linear IC-Q behind the same interface "
+        f"{pooled.in_sample('icq', price, interface):.4f}",
+    )
+
+
+def recovered(pooled: Pooled, price: float, interface: str) -> tuple[Interval, Interval]:
+    """IC-Q behind an interface against the better centralised learner.
+
+    Returns:
+        The share it recovers of the reference's gain over the best single model, and its utility
+        minus the reference's.
+    """
+    single, reference = pooled.utility("best_single", price), pooled.reference(price)
+    central = pooled.utility(reference, price)
+    icq = pooled.utility("icq", price, interface)
+    return (icq - single).over(central - single), (icq - central).interval()
+
+
+def level(pooled: Pooled, price: float, interface: str) -> Line:
+    """IC-Q against the better centralised learner, as a line to reach."""
+    ratio, gap = recovered(pooled, price, interface)
+    return Line(
+        "level",
+        price,
+        f"IC-Q behind {interface} minus the better centralised learner, utility (lambda {price:g})",
+        gap,
+        "upper limit not below 0",
+        (gap.value if gap.high is None else gap.high) >= 0,
+        f"{pooled.reference(price)}, the better on these very questions; recovered share of its "
+        f"gain over the best single model {text(ratio)}",
+    )
+
+
+def all_lines(pooled: Pooled, prices: Sequence[float], reported: Sequence[float]) -> list[Line]:
+    """Every line of one pool and parse."""
+    has_tables = any(cell["tables"] for cell in pooled.cells)
+    interfaces = dict.fromkeys((pooled.interface, "answers"))
+    return [
+        non_inferior(pooled, reported[0], 0.0),
+        *(non_inferior(pooled, price, price) for price in reported),
+        frontier(pooled, prices),
+        *(training(pooled, price) for price in reported if has_tables),
+        *(level(pooled, price, name) for name in interfaces for price in reported),
+    ]
+
+
+def _told(outcome: Outcome) -> str:
+    return (
+        f"{outcome.right.mean():.4f} at {outcome.cost.mean():.4f} cents, "
+        f"{outcome.calls.mean():.2f} calls"
+    )

@@ -1,0 +1,128 @@
+"""What can be asked of the maths experiment, checked, and how questions fall into folds."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from jaxtyping import Int
+
+from batonq.base.errors import ModelError
+from batonq.base.files import Json
+from batonq.base.seeds import generator
+from batonq.tasks.maths.board import PARSES
+from batonq.tasks.maths.interfaces import check_interface
+from batonq.tasks.maths.pools import POOLS, pool_named
+
+PRICES: Final = (0.0003, 0.003, 0.01, 0.03, 0.1, 0.3)  # lambda, accuracy per US cent
+REPORTED: Final = (0.003, 0.03, 0.3)
+SCENARIOS: Final = ("static", "drift")
+
+
+@dataclass(frozen=True)
+class MathsOptions:
+    """The settings of a run.
+
+    Attributes:
+        dataset: "gsm8k", "mmlu" or "generated".
+        scenario: "static" or "drift".
+        pools: names of pools; empty takes all of the data set.
+        parses: "extracted", "source"; empty takes both where they differ.
+        interface: what the holder sees; see `interfaces`.
+        prices: values of lambda (accuracy per US cent); empty takes the usual grid.
+        folds: parts the questions fall into, at least 2.
+        seeds: repetitions of what is drawn at random, at least 1.
+        seed: of all that is drawn.
+        data: the data folder; None: the variable BATONQ_DATA says.
+        quick: a smaller run: one parse, the reported prices, the main interface only.
+
+    Raises:
+        ModelError: naming the first setting that cannot be right.
+        DataError: for an unknown pool.
+    """
+
+    dataset: str = "generated"
+    scenario: str = "static"
+    pools: tuple[str, ...] = ()
+    parses: tuple[str, ...] = ()
+    interface: str = "board"
+    prices: tuple[float, ...] = ()
+    folds: int = 5
+    seeds: int = 5
+    seed: int = 0
+    data: Path | None = None
+    quick: bool = False
+
+    def __post_init__(self) -> None:
+        for name, value, words in (
+            ("dataset", self.dataset, tuple(POOLS)),
+            ("scenario", self.scenario, SCENARIOS),
+            *(("parse", parse, PARSES) for parse in self.parses),
+        ):
+            if value not in words:
+                raise ModelError(f"{name}: '{value}' is unknown; choose one of {', '.join(words)}")
+        for pool in self.pools:
+            pool_named(self.dataset, pool)
+        check_interface(self.interface)
+        for price in self.prices:
+            if not 0 <= price < math.inf:
+                raise ModelError(f"lambda: {price:g} is not a price >= 0; give accuracy per cent")
+        for name, number, least in (
+            ("folds", self.folds, 2),
+            ("seeds", self.seeds, 1),
+            ("seed", self.seed, 0),
+        ):
+            if number < least:
+                raise ModelError(f"{name}: {number} is too small; give at least {least}")
+
+    @property
+    def pool_names(self) -> tuple[str, ...]:
+        """The pools to run."""
+        return self.pools or tuple(pool.name for pool in POOLS[self.dataset])
+
+    @property
+    def parse_names(self) -> tuple[str, ...]:
+        """The readings of the answers to run; letters read alike in both."""
+        one = self.dataset != "gsm8k" or self.quick or self.scenario == "drift"
+        return self.parses or (PARSES[:1] if one else PARSES)
+
+    @property
+    def grid(self) -> tuple[float, ...]:
+        """The values of lambda to run."""
+        return self.prices or (REPORTED if self.quick else PRICES)
+
+    @property
+    def reported(self) -> tuple[float, ...]:
+        """The values of lambda shown in the first table."""
+        return self.prices[:3] or REPORTED
+
+    def to_json(self) -> dict[str, Json]:
+        """What the results depend on, without the place of the data."""
+        return {
+            "dataset": self.dataset,
+            "scenario": self.scenario,
+            "pools": list(self.pool_names),
+            "parses": list(self.parse_names),
+            "interface": self.interface,
+            "lambda": list(self.grid),
+            "reported": list(self.reported),
+            "folds": self.folds,
+            "seeds": self.seeds,
+            "seed": self.seed,
+            "quick": self.quick,
+        }
+
+
+def folds(n_questions: int, count: int, seed: int) -> list[Int[np.ndarray, " row"]]:
+    """Deal the questions into `count` folds at random, each in rising order.
+
+    Raises:
+        ModelError: if there are fewer questions than folds.
+    """
+    if count > n_questions:
+        raise ModelError(f"folds: {count} for {n_questions} questions; give fewer")
+    order = generator(seed, 0).permutation(n_questions)
+    return [np.sort(order[part::count]) for part in range(count)]

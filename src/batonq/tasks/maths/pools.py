@@ -1,0 +1,97 @@
+"""Pools: which calls take part, named before any test fold was looked at.
+
+A call is one model under one prompt. Four or five of them keep the number of information states
+in proportion to the questions there are to learn from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from batonq.base.errors import DataError
+from batonq.tasks.maths.board import Board
+
+
+@dataclass(frozen=True)
+class Pool:
+    """A named choice of calls.
+
+    Attributes:
+        name: `all` or `no4omini`.
+        calls: (model, prompt) in the order in which ties are settled; empty takes every call.
+        reason: why these.
+    """
+
+    name: str
+    calls: tuple[tuple[str, str], ...]
+    reason: str
+
+
+_GSM8K = (
+    Pool(
+        "all",
+        (
+            ("gpt-4o-mini", "cot-read2"),
+            ("gpt-4o-mini", "vanilla-read2"),
+            ("gpt-4o-mini", "cot-read1"),
+            ("gpt-4", "8-shot"),
+            ("tora-70b", "python"),
+        ),
+        "the cheap strong model under the three prompts that reason most or read twice, the dear "
+        "strong model, and one that writes a program, so that errors differ in kind",
+    ),
+    Pool(
+        "no4omini",
+        (
+            ("gpt-4", "8-shot"),
+            ("tora-70b", "python"),
+            ("gpt-3.5-turbo", "cot-read2"),
+            ("mixtral-8x7b", "8-shot"),
+            ("tora-34b", "python"),
+        ),
+        "without the model that is both cheap and strong: one call of every other vendor's chat "
+        "model under its most careful prompt, and both models that write programs",
+    ),
+)
+_MMLU = (
+    Pool(
+        "all",
+        (
+            ("gpt-4o", "5-shot"),
+            ("claude-3-opus", "5-shot"),
+            ("gemini-1.5-flash", "5-shot"),
+            ("llama-3-70b", "5-shot"),
+            ("mixtral-8x22b", "5-shot"),
+        ),
+        "one model of each of five vendors, over the whole range of prices",
+    ),
+)
+_GENERATED = (Pool("all", (), "every simulated solver"),)
+
+POOLS: Final = {"gsm8k": _GSM8K, "mmlu": _MMLU, "generated": _GENERATED}
+
+
+def pool_named(dataset: str, name: str) -> Pool:
+    """Find a pool of a data set.
+
+    Raises:
+        DataError: if it has none of that name.
+    """
+    pools = {pool.name: pool for pool in POOLS[dataset]}
+    if name not in pools:
+        raise DataError(
+            f"pool: data set '{dataset}' has no pool '{name}'; choose one of {', '.join(pools)}"
+        )
+    return pools[name]
+
+
+def columns(board: Board, pool: Pool) -> tuple[int, ...]:
+    """Return the board's column of every call of the pool.
+
+    Raises:
+        DataError: if a call was not recorded.
+    """
+    if not pool.calls:
+        return tuple(range(len(board.models)))
+    return tuple(board.call(model, prompt) for model, prompt in pool.calls)
