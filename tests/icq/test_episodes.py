@@ -221,6 +221,12 @@ def test_wrong_environments_are_named(name: str, value: object, said: str) -> No
         bq.train(environment, handoffs=5)
 
 
+def test_an_environment_cannot_go_on_from_a_run() -> None:
+    run = bq.train(Desk(), handoffs=20)
+    with pytest.raises(ModelError, match="only training on a finite model"):
+        bq.train(Desk(), handoffs=20, start=run)
+
+
 def test_an_environment_that_cannot_be_copied_is_refused() -> None:
     class Single(Desk):
         def __deepcopy__(self, memo: object) -> Desk:

@@ -53,9 +53,9 @@ def plain_icq(  # noqa: C901 - one plain loop, to be read beside the definition
         law, parameter = model.durations.law[k], model.durations.parameter[k]
         if law == Law.FIXED:
             return int(parameter)
+        if law == Law.GEOMETRIC:  # P(E >= -n log(1 - p)) = (1 - p)**n
+            return 1 + int(rng.standard_exponential() / -math.log1p(-parameter))
         u = rng.random()
-        if law == Law.GEOMETRIC:
-            return 1 + int(math.log(1 - u) / math.log1p(-parameter))
         row, total = int(parameter), 0.0
         first, last = model.durations.pmf_indptr[row : row + 2]
         for j in range(first, last):
@@ -296,3 +296,40 @@ def test_a_policy_that_never_ends_has_no_value_without_discount() -> None:
     run = bq.train(model, handoffs=400, points=100, clock=clocks.constant(0.5))
     assert math.isnan(run.curve[0, 0])
     assert run.final[0] == -5.0
+
+
+def test_going_on_from_a_run_keeps_values_and_clocks() -> None:
+    model = small_model(3)
+    first = bq.train(model, handoffs=500, seeds=2, points=1)
+    more = bq.train(model, handoffs=300, seeds=2, points=1, seed=9, start=first)
+    for seed in range(2):
+        for name, table in more.tables[seed].items():
+            before = first.tables[seed][name]
+            assert (table.counts >= before.counts).all()
+            still = table.counts == before.counts
+            assert np.array_equal(table.q[still], before.q[still])
+        assert sum(t.counts.sum() for t in more.tables[seed].values()) == 800
+    assert not np.array_equal(cell_table(first, model), cell_table(more, model))
+
+
+def test_a_central_learner_can_go_on_too() -> None:
+    model = small_model(3)
+    settings = {"learner": "centralised", "handoffs": 200, "points": 1}
+    more = bq.train(model, start=bq.train(model, **settings), seed=1, **settings)
+    assert more.tables[0]["central"].counts.sum() == 400
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"learner": "no_scalar"}, "cannot go on as 'no_scalar'"),
+        ({"seeds": 2}, "has 1 seeds, 2 were asked for"),
+        ({"source": small_model(3, n_states=12)}, "does not fit the cells"),
+        ({"source": small_model(3, n_agents=2)}, "does not fit the cells"),
+    ],
+)
+def test_runs_that_cannot_be_gone_on_from_are_named(change: dict[str, object], said: str) -> None:
+    start = bq.train(small_model(3), handoffs=50)
+    settings = {"source": small_model(3), "handoffs": 50, "start": start, **change}
+    with pytest.raises(ModelError, match=said):
+        bq.train(**settings)  # type: ignore[arg-type]

@@ -27,11 +27,12 @@ def test_after_termination_only_the_reward_counts() -> None:
 
 
 @given(VALUES, MASKS)
-def test_quote_is_the_largest_permitted_value_and_greedy_attains_it(
+def test_quote_is_the_largest_permitted_value_and_the_greedy_action_attains_it(
     values: np.ndarray, mask: np.ndarray
 ) -> None:
     quote = update.quote(values[None], 0, mask[None], 0)
-    best = update.greedy(values[None], 0, mask[None], 0)
+    never = behaviour.epsilon_greedy(0.0)
+    best, _ = behaviour.choose(values[None], 0, mask[None], 0, never, np.random.default_rng(0))
     assert quote == values[mask].max()
     assert mask[best]
     assert values[best] == quote
@@ -51,7 +52,7 @@ def test_propensities_are_those_of_epsilon_greedy(
         np.random.default_rng(seed),
     )
     assert mask[action]
-    greedy = action == update.greedy(values[None], 0, mask[None], 0)
+    greedy = action == np.where(mask, values, -np.inf).argmax()
     assert math.isclose(chance, epsilon / mask.sum() + (1 - epsilon) * greedy, abs_tol=1e-12)
 
 

@@ -50,7 +50,6 @@ def boltzmann(temperature: float) -> Behaviour:
     return Behaviour(BOLTZMANN, float(temperature))
 
 
-_greedy = compiled(update.greedy)
 _quote = compiled(update.quote)
 
 
@@ -68,10 +67,15 @@ def choose(
     if behaviour.kind == BOLTZMANN:
         return _boltzmann(values, row, mask, mask_row, behaviour.parameter, u)
     epsilon = behaviour.parameter
-    permitted = 0
+    # The greedy action, the lowest number among equals, and the count in one pass without branches,
+    # which would be mispredicted at every other handoff.
+    best, permitted, top = -1, 0, -math.inf
     for action in range(mask.shape[1]):
-        permitted += mask[mask_row, action]
-    best = _greedy(values, row, mask, mask_row)
+        value, allowed = values[row, action], mask[mask_row, action]
+        permitted += allowed
+        better = allowed & ((value > top) | (best < 0))
+        best = action if better else best
+        top = value if better else top
     each = epsilon / permitted
     if u >= epsilon:
         return best, 1.0 - epsilon + each

@@ -6,7 +6,6 @@ plain Python and gives the same numbers.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -28,7 +27,7 @@ ENTRY = np.dtype(
         ("cumulative", np.float64),  # running sum of probability within the row
         ("successor", np.int64),
         ("law", np.int64),
-        ("parameter", np.float64),  # steps, or 1 / log(1 - p), or number of a finite law
+        ("parameter", np.float64),  # steps, or -1 / log(1 - p), or number of a finite law
     ]
 )
 OUTCOME = np.dtype([("cumulative", np.float64), ("duration", np.int64)])
@@ -75,7 +74,7 @@ def dynamics(model: FiniteICSMDP) -> Dynamics:
     """Prepare a model for sampling: running sums, rates of geometric laws, short discounts."""
     d = model.durations
     with np.errstate(divide="ignore"):
-        rate = 1.0 / np.log1p(-np.where(d.law == GEOMETRIC, d.parameter, 0.5))
+        rate = -1.0 / np.log1p(-np.where(d.law == GEOMETRIC, d.parameter, 0.5))
     entries = np.zeros(len(model.successor), ENTRY)
     entries["cumulative"] = _running(model.probability, model.indptr)
     entries["successor"] = model.successor
@@ -118,7 +117,8 @@ def first_state(initial_cumulative: Float[np.ndarray, " state"], rng: np.random.
 def sample(sampler: Sampler, row: int, rng: np.random.Generator) -> tuple[int, int]:
     """Run the option of a kernel row; returns (next state, duration), or (-1, 1) on termination.
 
-    Takes one number from `rng` for the successor and, unless the duration is fixed, one for it.
+    Takes one number from `rng` for the successor and, unless the duration is fixed, one for it: a
+    standard exponential if it is geometric (cheaper than a logarithm of a uniform), else a uniform.
     """
     indptr, entries, law_indptr, outcomes = sampler
     return draw(indptr, entries, law_indptr, outcomes, row, rng)
@@ -137,23 +137,24 @@ def draw(
     start, stop = indptr[row], indptr[row + 1]
     u = rng.random()
     k = start
-    while k < stop and u >= entries[k]["cumulative"]:
-        k += 1
+    for entry in range(start, stop):  # counted to the end: an early stop is mispredicted
+        k += u >= entries[entry]["cumulative"]
     if k == stop:
         # A row that sums to 1 up to rounding never terminates.
         if stop == start or entries[stop - 1]["cumulative"] < 1.0 - SLACK:
             return -1, 1
         k = stop - 1
-    if entries[k]["law"] == FIXED:
-        return entries[k]["successor"], int(entries[k]["parameter"])
+    one = entries[k]
+    if one["law"] == FIXED:
+        return one["successor"], int(one["parameter"])
+    if one["law"] == GEOMETRIC:
+        return one["successor"], 1 + int(rng.standard_exponential() * one["parameter"])
     u = rng.random()
-    if entries[k]["law"] == GEOMETRIC:
-        return entries[k]["successor"], 1 + int(math.log(1.0 - u) * entries[k]["parameter"])
-    law = int(entries[k]["parameter"])
+    law = int(one["parameter"])
     outcome, last = law_indptr[law], law_indptr[law + 1] - 1
     while outcome < last and u >= outcomes[outcome]["cumulative"]:
         outcome += 1
-    return entries[k]["successor"], outcomes[outcome]["duration"]
+    return one["successor"], outcomes[outcome]["duration"]
 
 
 @compiled

@@ -50,21 +50,7 @@ def quote(
         mask_row: the row of it that applies.
     """
     best = -math.inf
-    for action in range(values.shape[1]):
-        if mask[mask_row, action] and values[row, action] > best:
-            best = values[row, action]
-    return best
-
-
-def greedy(
-    values: Float[np.ndarray, "row action"],
-    row: int,
-    mask: Bool[np.ndarray, "mask_row action"],
-    mask_row: int,
-) -> int:
-    """The permitted action of largest value, the lowest number among equals; see `quote`."""
-    best = -1
-    for action in range(values.shape[1]):
-        if mask[mask_row, action] and (best < 0 or values[row, action] > values[row, best]):
-            best = action
+    for action in range(values.shape[1]):  # `&`, not `and`: a branch would be mispredicted
+        value = values[row, action]
+        best = value if mask[mask_row, action] & (value > best) else best
     return best

@@ -52,7 +52,11 @@ def run_drift(config: Mapping[str, Json]) -> Json:
     """One seed of one change in one pool."""
     board = read_board(config["dataset"], config["data"], config["parse"], config["seed"])
     pool = pool_named(config["dataset"], config["pool"])
-    pool_board = board.only(columns(board, pool))
+    return through_change(board, board.only(columns(board, pool)), config)
+
+
+def through_change(board: Board, pool_board: Board, config: Mapping[str, Json]) -> Json:
+    """Learn through a change of a pool's board; `board` has the calls it can be replaced by."""
     parts = folds(len(board.questions), config["folds"], config["seed"])
     train = np.sort(np.concatenate(parts[1:]))
     price = config["price"]
