@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -104,18 +103,11 @@ def _run(
     experiment: Experiment, name: str, out: Path | None, workers: int | None, as_json: bool
 ) -> None:
     """Run an experiment in `out`, or in a folder of its own below runs/, and show the result."""
+    from batonq.base.machine import cores
     from batonq.cli.show import show_result
     from batonq.study.folder import Identity
     from batonq.study.run import run
 
     folder = out or Path("runs") / f"{name}-{Identity.of(experiment).digest()}"
-    count = _cores() if workers is None else workers
+    count = cores() if workers is None else workers
     show_result(run(experiment, folder, count, show_progress=True), as_json)
-
-
-def _cores() -> int:
-    """Return how many cores this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS, Windows
-        return os.cpu_count() or 1

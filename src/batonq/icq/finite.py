@@ -24,7 +24,7 @@ from batonq.smdp.durations import SLACK
 from batonq.smdp.exact import evaluate
 from batonq.smdp.model import FiniteICSMDP
 
-Tables = Sequence[Float[np.ndarray, "row action"]]  # a numba.typed.List of arrays
+Tables = Sequence[Float[np.ndarray, "_ action"]]  # a numba.typed.List of arrays
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +39,7 @@ class Layout:
 
     names: tuple[str, ...]
     sight: Sight
-    keys: tuple[Int[np.ndarray, " row"], ...]
+    keys: tuple[Int[np.ndarray, " _"], ...]
 
 
 def layout(model: FiniteICSMDP, learner: Learner) -> Layout:
@@ -171,7 +171,7 @@ class _Seed:
             )
         }
 
-    def _count_rows(self, plan: Layout) -> Sequence[Int[np.ndarray, " row"]]:
+    def _count_rows(self, plan: Layout) -> Sequence[Int[np.ndarray, " _"]]:
         """Rows of the local counts that belong to each table."""
         return plan.keys if plan.names != (CENTRAL,) else (np.arange(len(self.counts)),)
 

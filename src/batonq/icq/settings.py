@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,11 +76,6 @@ class Settings:
             "phases": self.phases,
             "initial": self.initial,
         }
-
-
-def default_workers() -> int:
-    """Number of processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def default_phases(contraction: float) -> int:

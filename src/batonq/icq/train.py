@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from batonq.base.errors import ModelError
+from batonq.base.machine import cores
 from batonq.icq.baselines import learner_named
 from batonq.icq.behaviour import Behaviour, uniform
 from batonq.icq.clocks import Clock
@@ -14,7 +15,7 @@ from batonq.icq.episodes import train_episodes
 from batonq.icq.finite import train_finite
 from batonq.icq.floor import Exchange, MakeQ, as_it_is
 from batonq.icq.run import Run
-from batonq.icq.settings import Settings, default_workers
+from batonq.icq.settings import Settings
 from batonq.smdp.model import FiniteICSMDP
 
 
@@ -85,7 +86,7 @@ def train(
         initial=initial,
         points=points,
         record=record,
-        workers=default_workers() if workers is None else workers,
+        workers=cores() if workers is None else workers,
     )
     if isinstance(source, FiniteICSMDP):
         if make_q is not None or exchange is not None:

@@ -69,6 +69,7 @@ def run_fold(config: Mapping[str, Json]) -> Json:
             outcomes[Key(name, interface, price)] = play(replay, policy.move, test)
             trained.append(_in_sample(replay, name, interface, price, policy, train))
     outcomes |= _peers(board, train, test, prices)
+    trained += _rules_in_sample(board, train, prices)
     outcomes |= _random(replay, test, main, config)
     graph = flow(replay, learn(students["icq", main], config["reported"][0]).move, test)
     return {
@@ -130,12 +131,14 @@ def _in_sample(
     policy: Policy,
     train: Int[np.ndarray, " row"],
 ) -> Json:
-    """Utility of a policy on the questions it learnt from, and its own estimate of its value."""
+    """What a policy gets and spends on the questions it learnt from, and its own estimate."""
+    outcome = play(replay, policy.move, train)
     return {
         "learner": learner,
         "interface": interface,
         "price": price,
-        "utility": float(play(replay, policy.move, train).utility(price).mean()),
+        "utility": float(outcome.utility(price).mean()),
+        "cost": float(outcome.cost.mean()),
         "value": float(policy.value[0, train].mean()),
     }
 
@@ -150,6 +153,22 @@ def _peers(
         for price in (*prices, 0.0) if name == "agreement" else prices:
             outcomes[Key(name, "board", price)] = chooser(price).play(board, test)
     return outcomes
+
+
+def _rules_in_sample(
+    board: Board, train: Int[np.ndarray, " row"], prices: list[float]
+) -> list[Json]:
+    """What the agreement rule spends on the questions it was chosen on, at every price and 0."""
+    chooser = PEERS["agreement"](board, train)
+    return [
+        {
+            "learner": "agreement",
+            "interface": "board",
+            "price": price,
+            "cost": float(chooser(price).play(board, train).cost.mean()),
+        }
+        for price in (0.0, *prices)
+    ]
 
 
 def _random(

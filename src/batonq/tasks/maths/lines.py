@@ -16,6 +16,7 @@ from batonq.tasks.maths.records import Key
 from batonq.tasks.maths.statistics import Means, means
 
 MARGIN: Final = -0.01  # non-inferior: less than one point lost, with 97.5 % confidence
+BUDGET: Final = 0.95  # of the rule's cost in training, to keep within it on held-out questions
 TRAINED: Final = 0.995  # share of the exact optimum that training has to reach
 CENTRALISED: Final = ("centralised_features", "centralised_joint")
 PEERS: Final = (
@@ -35,7 +36,7 @@ class Line:
     """One line to reach.
 
     Attributes:
-        kind: "non-inferior", "frontier", "training" or "level".
+        kind: "non-inferior", "same price", "frontier", "training" or "level".
         price: the lambda it is about; None for all of them.
         what: what is compared.
         figure: the deciding figure.
@@ -80,11 +81,13 @@ class Pooled:
         """The better centralised learner at a price."""
         return max(CENTRALISED, key=lambda name: self.utility(name, price).value)
 
-    def in_sample(self, learner: str, price: float, interface: str | None = None) -> float:
-        """Mean utility on the training questions, over folds."""
+    def in_sample(
+        self, learner: str, price: float, interface: str | None = None, what: str = "utility"
+    ) -> float:
+        """Mean utility (or what else was kept) on the training questions, over folds."""
         key = (learner, interface or self.interface, price)
         found = [
-            one["utility"]
+            one[what]
             for cell in self.cells
             for one in cell["trained"]
             if (one["learner"], one["interface"], one["price"]) == key
@@ -92,8 +95,22 @@ class Pooled:
         return float(np.mean(found))
 
 
-def non_inferior(pooled: Pooled, price: float, rule_price: float) -> Line:
-    """IC-Q against the rule chosen on the training folds for utility at `rule_price`."""
+def within_budget(pooled: Pooled, prices: Sequence[float], rule_price: float) -> float:
+    """The smallest lambda at which IC-Q spends less in training than the rule, by 5 %.
+
+    So the comparison at no more cost needs no look at the held-out questions. The dearest lambda
+    if none is.
+    """
+    budget = BUDGET * pooled.in_sample("agreement", rule_price, "board", "cost")
+    for price in sorted(prices):
+        if pooled.in_sample("icq", price, what="cost") <= budget:
+            return price
+    return max(prices)
+
+
+def non_inferior(pooled: Pooled, prices: Sequence[float], rule_price: float) -> Line:
+    """IC-Q, within the budget of a rule, against that rule, both chosen on the training folds."""
+    price = within_budget(pooled, prices, rule_price)
     icq, rule = pooled.of("icq", price), pooled.of("agreement", rule_price)
     difference = (means(icq.right) - means(rule.right)).interval()
     cheaper = float(icq.cost.mean()) <= float(rule.cost.mean())
@@ -104,8 +121,23 @@ def non_inferior(pooled: Pooled, price: float, rule_price: float) -> Line:
         f"accuracy of IC-Q (lambda {price:g}) minus that of the best rule for {chosen}",
         difference,
         "lower limit above -0.01, at no more cost",
-        difference.low is not None and difference.low > MARGIN and cheaper,
-        f"{_told(icq)} against {_told(rule)}",
+        _above(difference, MARGIN) and cheaper,
+        f"{_told(icq)}; the rule {_told(rule)}",
+    )
+
+
+def same_price(pooled: Pooled, price: float) -> Line:
+    """IC-Q against the rule chosen on the training folds for utility at the same lambda."""
+    icq, rule = pooled.of("icq", price), pooled.of("agreement", price)
+    difference = (pooled.utility("icq", price) - pooled.utility("agreement", price)).interval()
+    return Line(
+        "same price",
+        price,
+        f"utility of IC-Q minus that of the rule chosen for it, both at lambda {price:g}",
+        difference,
+        "lower limit above -0.01",
+        _above(difference, MARGIN),
+        f"{_told(icq)}; the rule {_told(rule)}",
     )
 
 
@@ -172,8 +204,8 @@ def level(pooled: Pooled, price: float, interface: str) -> Line:
         price,
         f"IC-Q behind {interface} minus the better centralised learner, utility (lambda {price:g})",
         gap,
-        "upper limit not below 0",
-        (gap.value if gap.high is None else gap.high) >= 0,
+        "lower limit above -0.01",
+        _above(gap, MARGIN),
         f"{pooled.reference(price)}, the better on these very questions; recovered share of its "
         f"gain over the best single model {text(ratio)}",
     )
@@ -184,12 +216,17 @@ def all_lines(pooled: Pooled, prices: Sequence[float], reported: Sequence[float]
     has_tables = any(cell["tables"] for cell in pooled.cells)
     interfaces = dict.fromkeys((pooled.interface, "answers"))
     return [
-        non_inferior(pooled, reported[0], 0.0),
-        *(non_inferior(pooled, price, price) for price in reported),
+        non_inferior(pooled, prices, 0.0),
+        *(non_inferior(pooled, prices, price) for price in reported),
+        *(same_price(pooled, price) for price in reported),
         frontier(pooled, prices),
         *(training(pooled, price) for price in reported if has_tables),
         *(level(pooled, price, name) for name in interfaces for price in reported),
     ]
+
+
+def _above(figure: Interval, limit: float) -> bool:
+    return (figure.value if figure.low is None else figure.low) > limit
 
 
 def _told(outcome: Outcome) -> str:

@@ -17,7 +17,7 @@ from batonq.tasks.maths.board import PARSES
 from batonq.tasks.maths.interfaces import check_interface
 from batonq.tasks.maths.pools import POOLS, pool_named
 
-PRICES: Final = (0.0003, 0.003, 0.01, 0.03, 0.1, 0.3)  # lambda, accuracy per US cent
+PRICES: Final = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)  # lambda, accuracy per US cent
 REPORTED: Final = (0.003, 0.03, 0.3)
 SCENARIOS: Final = ("static", "drift")
 
@@ -48,7 +48,7 @@ class MathsOptions:
     scenario: str = "static"
     pools: tuple[str, ...] = ()
     parses: tuple[str, ...] = ()
-    interface: str = "board"
+    interface: str = "answers"
     prices: tuple[float, ...] = ()
     folds: int = 5
     seeds: int = 5
