@@ -8,7 +8,8 @@ CHOICES: Final = (
     "or to the closer. No call is made twice; an attempt without an answer can be handed on from, "
     "not submitted; ties go to the earlier call of the pool.",
     "Pools of five calls, named by vendor, price and kind of reasoning before any held-out fold "
-    "was looked at here; how single models and a prototype's rules do on these questions was known.",
+    "was looked at here; how single models and a prototype's rules do on these questions was "
+    "known.",
     "IC-Q here is linear and phased with frozen answers: the replay covers every move at every "
     "training question, and as no call is made twice one pass from the last decision back to the "
     "first is all the phases there are. Per agent, asked set and move one ridge regression on its "
