@@ -38,7 +38,8 @@ def maths(
         typer.Option(help="extracted or source; may be repeated; default both for gsm8k."),
     ] = None,
     interface: Annotated[
-        str | None, typer.Option(help="board, answers, counts or own; default answers.")
+        str | None,
+        typer.Option(help="board, answers, counts or own; default board, for drift answers."),
     ] = None,
     price: Annotated[
         list[float] | None,

@@ -19,9 +19,9 @@ CHOICES: Final = (
     "Shrinkage (a penalty of k weighs like k questions): dense 3, cell 100, private 3000. Chosen "
     "by inner cross-validation on training folds among dense 3, 10, 30, cell 10, 30, 100, private "
     "300, 3000; utility differed by at most .003 over the grid. All linear learners share them. "
-    "The main interface is `answers`: holders see which calls agree and which answers are plain, "
-    "not each other's texts. Inner cross-validation on training folds gave the whole board .1 "
-    "point of utility more.",
+    "The main interface is the whole board, which the peers see too; inner cross-validation on "
+    "training folds gave it .1 point of utility over `answers`, which shows holders which calls "
+    "agree and which answers are plain, but no texts. IC-Q behind every interface is reported.",
     "IC-Q is compared with a rule at no more cost: at the smallest lambda at which, on the "
     "training folds, it spends at most 95 % of what the rule spends there.",
     "Centralised twice: one regression for all holders on what IC-Q's agents see, and one that "

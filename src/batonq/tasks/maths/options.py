@@ -17,7 +17,8 @@ from batonq.tasks.maths.board import PARSES
 from batonq.tasks.maths.interfaces import check_interface
 from batonq.tasks.maths.pools import POOLS, pool_named
 
-PRICES: Final = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)  # lambda, accuracy per US cent
+# lambda, accuracy per US cent
+PRICES: Final = (0.0003, 0.001, 0.003, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 1.0)
 REPORTED: Final = (0.003, 0.03, 0.3)
 SCENARIOS: Final = ("static", "drift")
 
@@ -31,7 +32,8 @@ class MathsOptions:
         scenario: "static" or "drift".
         pools: names of pools; empty takes all of the data set.
         parses: "extracted", "source"; empty takes both where they differ.
-        interface: what the holder sees; see `interfaces`.
+        interface: what the holder sees, see `interfaces`; None takes "board" and, for drift,
+            "answers", whose tables are small enough to learn on-line.
         prices: values of lambda (accuracy per US cent); empty takes the usual grid.
         folds: parts the questions fall into, at least 2.
         seeds: repetitions of what is drawn at random, at least 1.
@@ -48,7 +50,7 @@ class MathsOptions:
     scenario: str = "static"
     pools: tuple[str, ...] = ()
     parses: tuple[str, ...] = ()
-    interface: str = "answers"
+    interface: str | None = None
     prices: tuple[float, ...] = ()
     folds: int = 5
     seeds: int = 5
@@ -66,7 +68,7 @@ class MathsOptions:
                 raise ModelError(f"{name}: '{value}' is unknown; choose one of {', '.join(words)}")
         for pool in self.pools:
             pool_named(self.dataset, pool)
-        check_interface(self.interface)
+        check_interface(self.main_interface)
         for price in self.prices:
             if not 0 <= price < math.inf:
                 raise ModelError(f"lambda: {price:g} is not a price >= 0; give accuracy per cent")
@@ -77,6 +79,11 @@ class MathsOptions:
         ):
             if number < least:
                 raise ModelError(f"{name}: {number} is too small; give at least {least}")
+
+    @property
+    def main_interface(self) -> str:
+        """What the holder sees in the main comparison."""
+        return self.interface or ("answers" if self.scenario == "drift" else "board")
 
     @property
     def pool_names(self) -> tuple[str, ...]:
@@ -106,7 +113,7 @@ class MathsOptions:
             "scenario": self.scenario,
             "pools": list(self.pool_names),
             "parses": list(self.parse_names),
-            "interface": self.interface,
+            "interface": self.main_interface,
             "lambda": list(self.grid),
             "reported": list(self.reported),
             "folds": self.folds,
