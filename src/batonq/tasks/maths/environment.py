@@ -11,6 +11,7 @@ from collections.abc import Hashable
 import numpy as np
 from jaxtyping import Int
 
+from batonq.base.errors import ModelError
 from batonq.icq.environment import Turn
 from batonq.tasks.maths.game import Stage
 from batonq.tasks.maths.interfaces import check_interface
@@ -38,6 +39,8 @@ class MathsEnvironment:
         self, replay: Replay, price: float, rows: Int[np.ndarray, " row"], interface: str
     ) -> None:
         check_interface(interface)
+        if interface == "board":
+            raise ModelError("interface: 'board' shows texts, which no observation here holds")
         self._replay = replay
         self._price = price
         self._interface = interface

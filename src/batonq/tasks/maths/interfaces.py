@@ -24,6 +24,7 @@ from batonq.tasks.maths.game import Position, Stage
 from batonq.tasks.maths.replay import Replay
 
 INTERFACES: Final = ("board", "answers", "counts", "own")
+ALIKE: Final = ("board", "answers")  # show every holder of the same attempts the same
 FLAGS: Final = tuple(NAMES.index(name) for name in ("echo", "supported"))  # 0 or 1 each
 
 
@@ -47,14 +48,16 @@ def supporters(replay: Replay, asked: list[int]) -> Int[np.ndarray, "question at
 def view(replay: Replay, position: Position, name: str) -> Int[np.ndarray, "question column"]:
     """The finite part of what the holder sees at a position, a row of small integers."""
     asked = sorted(position.asked)
-    own = [call for call in asked if replay.owner[call] == position.agent]
-    parts = [replay.parsed[:, own], replay.plain[:, own]]
-    if position.stage == Stage.CLOSE:
-        parts.append(replay.parsed[:, asked])  # the closer's mask tells it
+    parts: list[np.ndarray] = [replay.parsed[:, :0]]
+    if asked and name in ALIKE:
+        parts += [labels(replay, asked), replay.plain[:, asked]]
+    if name not in ALIKE:
+        own = [call for call in asked if replay.owner[call] == position.agent]
+        parts += [replay.parsed[:, own], replay.plain[:, own]]
+        if position.stage == Stage.CLOSE:
+            parts.append(replay.parsed[:, asked])  # the closer's mask tells it
     if asked and name == "counts":
         parts.append(supporters(replay, asked))
-    if asked and name in ("answers", "board"):
-        parts += [labels(replay, asked), replay.plain[:, asked]]
     if asked and name == "board":
         parts += [replay.private[:, asked, flag] for flag in FLAGS]
     return np.concatenate([np.asarray(part, np.int64) for part in parts], axis=1)

@@ -14,17 +14,19 @@ from typing import Final, Protocol, cast
 
 import numpy as np
 from jaxtyping import Float, Int
+from scipy.special import expit
 
 from batonq.icq import update
 from batonq.tasks.maths.game import Position, Stage
 from batonq.tasks.maths.interfaces import (
+    ALIKE,
     attempt_columns,
     check_interface,
     codes,
     columns,
     private_columns,
 )
-from batonq.tasks.maths.regression import FREE, logistic, ridge, shrunk_means, sigmoid
+from batonq.tasks.maths.regression import FREE, logistic, ridge, shrunk_means
 from batonq.tasks.maths.replay import Replay
 
 
@@ -55,7 +57,8 @@ class Method:
         name: its name in rows.
         table: values are means over cells instead of a linear form.
         everyone: sees every agent's private features (a joint sight).
-        pooled: one regression for all holders of the same attempts, not one per agent.
+        pooled: one regression for all holders of the same attempts, not one per agent, behind
+            interfaces that show all of them the same.
         silent: nothing crosses, so quotes between different agents are 0.
         returns: learns from what the greedy continuation realised instead of its quote.
     """
@@ -156,7 +159,7 @@ def _linear(
         _inputs(replay, position, interface, everyone, penalties)
         for position in replay.game.positions
     ]
-    if not method.pooled:
+    if not method.pooled or interface not in ALIKE:
         return [ridge([features], penalty, train) for features, penalty in inputs]
     groups: dict[tuple[frozenset[int], Stage, int], list[np.ndarray]] = {}
     keys = [
@@ -222,7 +225,7 @@ def _submit_linear(
     weights = logistic(pooled, outcome, 8 / len(places), penalty)
     values: dict[int, np.ndarray] = {}
     for (k, position, call), x, rows in zip(places, features, answered, strict=True):
-        chance = sigmoid(x @ weights)
+        chance = expit(x @ weights)
         code = codes(replay, position, "answers" if interface == "board" else interface)
         off = shrunk_means(replay.right[:, call] - chance, code, rows, penalties.attempt_cell)
         values.setdefault(k, np.zeros((replay.n_questions, replay.n_calls)))[:, call] = chance + off

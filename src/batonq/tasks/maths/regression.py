@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.linalg import solve
+from scipy.special import expit
 
 FREE = 1e-6  # penalty of a column that is not to be shrunk: only keeps the solve regular
 STEPS = 30
@@ -59,7 +60,7 @@ def logistic(
     """Weights of a logistic regression, every row counting `weight`."""
     coefficients = np.zeros(features.shape[1])
     for _ in range(STEPS):
-        chance = sigmoid(features @ coefficients)
+        chance = expit(features @ coefficients)
         slope = weight * (features.T @ (outcome - chance)) - penalty * coefficients
         spread = weight * chance * (1 - chance)
         curvature = (features * spread[:, None]).T @ features + np.diag(penalty)
@@ -68,11 +69,6 @@ def logistic(
         if np.abs(move).max() < 1e-7:
             break
     return coefficients
-
-
-def sigmoid(x: Float[np.ndarray, " row"]) -> Float[np.ndarray, " row"]:
-    """1 / (1 + exp(-x))."""
-    return np.asarray(1 / (1 + np.exp(-x)))
 
 
 def shrunk_means(

@@ -54,7 +54,8 @@ def means(values: Float[np.ndarray, " question"]) -> Means:
     """Mean of a quantity over the questions, with its resamples."""
     value = float(np.mean(values))
     spread = np.asarray(values - value, np.float32)  # centred: a constant has no rounding to show
-    return Means(value, value + _shares(len(values)) @ spread, len(values))
+    resampled = value + (_shares(len(values)) @ spread).astype(np.float64)
+    return Means(value, resampled, len(values))
 
 
 @lru_cache(maxsize=8)
