@@ -125,3 +125,8 @@ def test_only_the_given_questions_are_drawn() -> None:
 def test_an_unknown_interface_is_named() -> None:
     with pytest.raises(ModelError, match="interface: 'all' is unknown"):
         MathsEnvironment(random_replay(0, 2), PRICE, np.arange(2), "all")
+
+
+def test_the_board_is_refused() -> None:
+    with pytest.raises(ModelError, match="'board' shows texts"):
+        MathsEnvironment(random_replay(0, 2), PRICE, np.arange(2), "board")

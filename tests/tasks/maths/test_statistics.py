@@ -13,7 +13,7 @@ from batonq.tasks.maths.statistics import RESAMPLES, means
 def test_a_constant_has_an_interval_without_width(value: float) -> None:
     found = means(np.full(50, value)).interval()
     assert found.low == found.high
-    assert found.low == pytest.approx(found.value, rel=1e-7)  # resamples are in single precision
+    assert found.low == pytest.approx(found.value, rel=1e-15)
     assert (found.n, found.n_kind) == (50, "questions")
 
 

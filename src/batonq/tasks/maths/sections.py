@@ -175,10 +175,11 @@ def _curves(pooled: Pooled, price: float) -> Figure:
         for found in first["tables"]
         if found["price"] == price and len(found["points"]) > 1
     }
+    seen = first["tables"][0]["interface"]
     optimum = next(
         one["value"]
         for one in first["trained"]
-        if (one["learner"], one["interface"], one["price"]) == ("feasible", pooled.interface, price)
+        if (one["learner"], one["interface"], one["price"]) == ("feasible", seen, price)
     )
     return figures.curves(
         learners, "handoffs", "value (discounted)", levels={"exact optimum": optimum}
