@@ -35,7 +35,8 @@ CHOICES: Final = (
     "gamma is .99995 per tick of 64 tokens. Handing on takes one tick and costs nothing.",
     "The tables of the section Learning see the finite part of the interface only, without the "
     "texts' private features; step n**-0.7, half of the moves drawn at random, and 4 million "
-    "handoffs (a quarter of it with --quick); for the first reading of the answers only.",
+    "handoffs (a quarter of it with --quick and on generated data); for the first reading of the "
+    "answers only.",
     "Peers see the whole board and make their free choices on the training folds, at each lambda. "
     "Their families were settled after looking at cross-validated figures, for the peers' good: "
     "rules need two agreeing answers (three changed nothing) and may trust one call if none agree; "
