@@ -15,7 +15,7 @@ from batonq.study.experiment import Drawing, Section, Summary, Table
 from batonq.study.intervals import over_seeds, paired_seeds
 from batonq.study.rows import Interval, Row, Scalar
 from batonq.tasks.maths.drift import MARGIN, PARTS
-from batonq.tasks.maths.notes import LIMITS
+from batonq.tasks.maths.notes import LIMITS, with_origin
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -50,7 +50,9 @@ def summarise(config: Mapping[str, Json], cells: Sequence[Json]) -> Summary:
     utilities = [row for place, group in groups.items() for row in _utilities(config, place, group)]
     back = [row for place, group in groups.items() for row in _recoveries(config, place, group)]
     return Summary(
-        headline=" ".join(_headline(place, group) for place, group in groups.items()),
+        headline=with_origin(
+            config["dataset"], " ".join(_headline(place, group) for place, group in groups.items())
+        ),
         rows=(*utilities, *back),
         sections=(
             Section(

@@ -52,3 +52,13 @@ LIMITS: Final = (
     "Learners had full coverage by replay: these figures say nothing of exploration on-line. For "
     "that see the scenario drift.",
 )
+
+GENERATED: Final = (
+    "Data: word problems from batonq's own generator, answered by simulated solvers of known skill, "
+    "not by language models."
+)
+
+
+def with_origin(dataset: str, headline: str) -> str:
+    """The headline, after a warning where no recorded model is behind the figures."""
+    return f"{GENERATED} {headline}" if dataset == "generated" else headline

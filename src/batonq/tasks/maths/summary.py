@@ -11,7 +11,7 @@ from batonq.study.rows import Interval, Row, Scalar
 from batonq.tasks.maths import sections
 from batonq.tasks.maths.fold import finite
 from batonq.tasks.maths.lines import PEERS, Line, Pooled, all_lines
-from batonq.tasks.maths.notes import CHOICES, LIMITS
+from batonq.tasks.maths.notes import CHOICES, LIMITS, with_origin
 from batonq.tasks.maths.peers.outcome import Outcome
 from batonq.tasks.maths.records import gather
 from batonq.tasks.maths.statistics import means
@@ -36,7 +36,7 @@ def summarise(config: Mapping[str, Json], cells: Sequence[Json]) -> Summary:
     main = [row for place, one in pooled.items() for row in _main_rows(config, place, one)]
     dialled = [row for place, one in pooled.items() for row in _dialled_rows(config, place, one)]
     return Summary(
-        headline=_headline(pooled, lines, config["reported"][0]),
+        headline=with_origin(config["dataset"], _headline(pooled, lines, config["reported"][0])),
         rows=(*main, *dialled, *_training_rows(config, lines)),
         sections=(
             sections.results(config, main),
