@@ -49,10 +49,15 @@ def layout(model: FiniteICSMDP, learner: Learner) -> Layout:
         row = np.zeros(model.n_cells, np.int64)
         for cells in keys:
             row[cells] = np.arange(len(cells))
-        return Layout(model.agents, Sight(model.holder, row[model.cell], model.cell), keys)
+        return Layout(model.agents, _sight(model.holder, row[model.cell], model.cell), keys)
     place = model.cell if learner.sight == "features" else np.arange(model.n_states)
-    sight = Sight(np.zeros(model.n_states, np.int64), place, place)
+    sight = _sight(np.zeros(model.n_states, np.int64), place, place)
     return Layout((CENTRAL,), sight, (np.arange(int(place.max()) + 1),))
+
+
+def _sight(*per_state: Int[np.ndarray, " state"]) -> Sight:
+    """Unsigned numbers, so that no look-up has to consider counting from the end."""
+    return Sight(*(numbers.astype(np.uint32) for numbers in per_state))
 
 
 def train_finite(
