@@ -28,6 +28,8 @@ CHOICES: Final = (
     "IC-Q is compared with a rule at no more cost: at the smallest lambda at which, on the "
     "training folds, it spends at most 95 % of what the rule spends there. The grid of lambda was "
     "made finer twice after looking, as the nearest lambda left budgets half unspent.",
+    "The frontier line compares utilities at the lambdas of the grid. Budgets below that of IC-Q's "
+    "cheapest policy there are not compared: single cheap calls lie below it.",
     "Centralised twice: one regression for all holders on what IC-Q's agents see, and one that "
     "sees everyone's private features. The reference is the one that did better on the held-out "
     "questions themselves, which favours it.",
