@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +94,30 @@ def load_arrays(
     if missing:
         raise DataError(f"{path}: lacks the array '{missing[0]}'; restore the file")
     return header, arrays
+
+
+def plain(observations: Sequence[Hashable], owner: str) -> list[Json]:
+    """What agents have seen, as JSON; `hashable` reads each back.
+
+    Args:
+        observations: numbers, strings and tuples of them.
+        owner: who keeps them, for the message.
+
+    Raises:
+        DataError: if one is anything else.
+    """
+    try:
+        text: list[Json] = json.loads(json.dumps(observations, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"{owner}: observations can be saved if they are numbers, strings and tuples ({error})"
+        ) from error
+    return text
+
+
+def hashable(value: Json) -> Hashable:
+    """One of the observations that `plain` wrote; lists are tuples again."""
+    return tuple(hashable(one) for one in value) if isinstance(value, list) else value
 
 
 def make_folder(path: Path) -> Path:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from batonq.base.errors import DataError, ModelError
-from batonq.base.files import Json, load_arrays, save_arrays
+from batonq.base.files import Json, hashable, load_arrays, plain, save_arrays
 from batonq.icq.record import Handoff, handoffs_of
 
 SCHEMA: Final = "icq-run"
@@ -111,7 +110,7 @@ class Run:
             for name, table in tables.items():
                 arrays[f"q/{seed}/{name}"] = table.q
                 arrays[f"counts/{seed}/{name}"] = table.counts
-                observations[seed][name] = _plain(table.observations)
+                observations[seed][name] = plain(table.observations, "run")
         header = {
             "learner": self.learner,
             "settings": dict(self.settings),
@@ -134,7 +133,7 @@ class Run:
             tables = tuple(
                 {
                     name: Table(
-                        tuple(_hashable(one) for one in seen),
+                        tuple(hashable(one) for one in seen),
                         arrays[f"q/{seed}/{name}"],
                         arrays[f"counts/{seed}/{name}"],
                     )
@@ -153,17 +152,3 @@ class Run:
             )
         except KeyError as error:
             raise DataError(f"{source}: lacks {error}; restore the file") from error
-
-
-def _plain(observations: Sequence[Hashable]) -> list[Json]:
-    try:
-        plain: list[Json] = json.loads(json.dumps(observations, allow_nan=False))
-    except (TypeError, ValueError) as error:
-        raise DataError(
-            f"run: observations can be saved if they are numbers, strings and tuples ({error})"
-        ) from error
-    return plain
-
-
-def _hashable(value: Any) -> Hashable:
-    return tuple(_hashable(one) for one in value) if isinstance(value, list) else value
