@@ -1,13 +1,15 @@
 """Log and observe: what one agent keeps while nothing moves."""
 
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 import pytest
 
 from batonq.base.errors import DataError, ModelError
+from batonq.icq.environment import Turn
 from batonq.icq.log import Field, Log
-from batonq.icq.observe import observe, values_of
+from batonq.icq.observe import observe, observe_environment, values_of
 from batonq.icq.record import TERMINAL
 from batonq.icq.train import train
 from batonq.smdp.exact import aggregated, optimal
@@ -134,3 +136,58 @@ def test_values_of_a_run_lie_at_their_cells(model):
             assert np.array_equal(q[cell], row)
     with pytest.raises(ModelError, match="no table for each agent"):
         values_of(train(model, learner="centralised", handoffs=100), model)
+
+
+class Desk:
+    """A bug or a question, in one of three languages, which matters to nobody."""
+
+    agents: ClassVar = {"intake": 2, "search": 2, "code": 1}
+    gamma = 0.95
+
+    def reset(self, rng):
+        self.bug, self.language = bool(rng.random() < 0.5), str(rng.choice(["en", "de", "fr"]))
+        self.rng, self.holder = rng, "intake"
+        return self._turn()
+
+    def step(self, action):
+        if self.holder == "intake":
+            self.holder = ("search", "code")[action]
+            return self._turn()
+        if self.holder == "search" and action == 1:
+            self.holder = "code"
+            return self._turn(reward=-0.1, duration=4)
+        return Turn(reward=self.bug == (self.holder == "code"), duration=2, end="terminal")
+
+    def _turn(self, **more):
+        fields = {"language": self.language, "kind": self.bug} if self.holder == "intake" else {}
+        return Turn(self.holder, observation=self.holder, fields=fields, **more)
+
+
+def test_an_environment_is_observed_with_its_fields():
+    run = train(Desk(), handoffs=2_000, seeds=2)
+    logs = observe_environment(Desk(), run, handoffs=600, seed=3, number=1)
+    assert sum(len(log) for log in logs.values()) == 600
+    intake = logs["intake"]
+    assert set(intake.fields["language"].levels) == {"en", "de", "fr"}
+    assert intake.observations == ("intake",)
+    # Intake is paid nothing itself: it is quoted the receiver's value of what it received.
+    values = run.tables[1]["search"].q[0]
+    sent = intake.receiver == intake.agents.index("search")
+    assert np.allclose(intake.quote[sent], values.max())
+    assert np.array_equal(intake.values[0], run.tables[1]["intake"].q[0])
+    code = logs["code"]
+    assert (code.end == TERMINAL).all()
+    assert not code.fields
+
+
+def test_fields_that_come_and_go_are_refused():
+    class Moody(Desk):
+        def _turn(self, **more):
+            fields = {"language": 1} if self.rng.random() < 0.5 else {}
+            return Turn(self.holder, observation=0, fields=fields, **more)
+
+    run = train(Desk(), handoffs=100)
+    with pytest.raises(DataError, match="had the fields"):
+        observe_environment(Moody(), run, handoffs=100)
+    with pytest.raises(ModelError, match="no table of agent 'intake'"):
+        observe_environment(Desk(), train(Desk(), learner="centralised", handoffs=9), handoffs=9)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -28,6 +28,8 @@ class Turn:
         duration: primitive steps of that option, > 0.
         end: None; "terminal": nothing follows, value 0; "truncated": the workflow is broken off
             here, the quote counts as usual, and a new one starts.
+        fields: by name, what `agent` may log beside its observation but does not act on;
+            `observe_environment` records it, so that `refine` can tell which to reveal.
     """
 
     agent: str | None = None
@@ -36,6 +38,7 @@ class Turn:
     reward: float = 0.0
     duration: float = 1
     end: Literal["terminal", "truncated"] | None = None
+    fields: Mapping[str, Hashable] = field(default_factory=dict)
 
 
 class Environment(Protocol):

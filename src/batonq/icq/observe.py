@@ -6,22 +6,27 @@ about the interface and not about learning.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
 from numba.typed import List
 
-from batonq.base.errors import ModelError
+from batonq.base.errors import DataError, ModelError
 from batonq.base.seeds import generator
 from batonq.icq import clocks
 from batonq.icq.baselines import learner_named
 from batonq.icq.behaviour import Behaviour, uniform
+from batonq.icq.environment import Environment, Turn, check_agents, checked
+from batonq.icq.episodes import Step, take
 from batonq.icq.finite import layout
+from batonq.icq.floor import Floor, Seat, as_it_is
 from batonq.icq.kernels import dynamics, first_state, play
 from batonq.icq.log import Field, Log
-from batonq.icq.record import TRACE
+from batonq.icq.record import ENDS, TRACE
 from batonq.icq.run import Run
+from batonq.icq.tabular import TabularQ
 from batonq.smdp.interface import from_labels
 from batonq.smdp.model import FiniteICSMDP
 
@@ -80,6 +85,111 @@ def observe(
     label = from_labels(model.cell, *named.values())
     trace = _trace(model, q, label, handoffs, behaviour or uniform(), seed)
     return {name: _log(model, q, label, named, trace, k) for k, name in enumerate(model.agents)}
+
+
+def observe_environment(
+    environment: Environment,
+    run: Run,
+    *,
+    handoffs: int,
+    behaviour: Behaviour | None = None,
+    seed: int = 0,
+    number: int = 0,
+) -> dict[str, Log]:
+    """Play a Python environment with what a run has learnt, frozen; returns each agent's log.
+
+    Args:
+        environment: the environment the run was trained on; the `fields` of its turns are logged.
+        run: a run with a table per agent; a new information state counts as its initial value.
+        handoffs: decisions to play, at least 1.
+        behaviour: how actions are drawn; uniform by default.
+        seed: of the play.
+        number: which of the run's seeds acts.
+
+    Raises:
+        ModelError: if the run has no table for each agent, or the environment breaks its contract.
+        DataError: if an agent's turns do not all have the same fields.
+    """
+    check_agents(environment)
+    if handoffs < 1:
+        raise ModelError(f"observe: {handoffs} handoffs; give at least 1")
+    missing = [name for name in environment.agents if name not in run.tables[number]]
+    if missing:
+        raise ModelError(f"run: '{run.learner}' has no table of agent '{missing[0]}'")
+    held = {name: _held(run, name, number) for name in environment.agents}
+    floor = Floor(environment, learner_named("icq"), lambda name, _: held[name], as_it_is)
+    kept: dict[str, list[_Kept]] = {name: [] for name in environment.agents}
+    rng = generator(seed)
+    turn = checked(environment.reset(rng), environment.agents, start=True)
+    seat = floor.sit(turn)
+    for _ in range(handoffs):
+        step = take(environment, floor, seat, behaviour or uniform(), rng)
+        quote = 0.0 if step.following is None else floor.ask(step.following, seat)
+        kept[seat.agent].append(_Kept(turn, seat, step, quote))
+        turn = step.turn
+        if turn.end is not None or step.following is None:
+            turn = checked(environment.reset(rng), environment.agents, start=True)
+            seat = floor.sit(turn)
+        else:
+            seat = step.following
+    return {name: _kept_log(environment, name, rows, held[name]) for name, rows in kept.items()}
+
+
+class _Kept(NamedTuple):
+    """One decision: the turn and seat it was made from, what came of it, the quote received."""
+
+    turn: Turn
+    seat: Seat
+    step: Step
+    quote: float
+
+
+def _held(run: Run, agent: str, number: int) -> TabularQ:
+    """The Q-function of one of a run's tables."""
+    table = run.tables[number][agent]
+    q = TabularQ(table.q.shape[1], clocks.sample_mean(), float(run.settings["initial"]))
+    q.rows = dict(zip(table.observations, table.q, strict=True))
+    return q
+
+
+def _kept_log(environment: Environment, agent: str, rows: Sequence[_Kept], q: TabularQ) -> Log:
+    agents = tuple(environment.agents)
+    names = tuple(rows[0].turn.fields) if rows else ()
+    for row in rows:
+        if tuple(row.turn.fields) != names:
+            raise DataError(
+                f"observe: agent '{agent}' had the fields {names} once and "
+                f"{tuple(row.turn.fields)} later; give each of its turns the same"
+            )
+    seen: dict[Hashable, Seat] = {}
+    for row in rows:
+        seen.setdefault(row.seat.observation, row.seat)
+    order = {observation: k for k, observation in enumerate(seen)}
+    shape = (len(seen), environment.agents[agent])
+    receivers = [row.step.following for row in rows]
+    return Log(
+        agent=agent,
+        agents=agents,
+        gamma=environment.gamma,
+        observations=tuple(seen),
+        mask=np.array([seat.mask for seat in seen.values()], np.bool_).reshape(shape),
+        values=np.array([q.values(y, seat.mask) for y, seat in seen.items()]).reshape(shape),
+        y=np.array([order[row.seat.observation] for row in rows], np.int64),
+        action=np.array([row.step.action for row in rows], np.int64),
+        receiver=np.array([-1 if r is None else agents.index(r.agent) for r in receivers], int),
+        end=np.array([ENDS.index(row.step.turn.end) for row in rows], np.int64),
+        propensity=np.array([row.step.propensity for row in rows], np.float64),
+        reward=np.array([row.step.turn.reward for row in rows], np.float64),
+        duration=np.array([row.step.turn.duration for row in rows], np.float64),
+        quote=np.array([row.quote for row in rows], np.float64),
+        fields={name: _coded([row.turn.fields[name] for row in rows]) for name in names},
+    )
+
+
+def _coded(values: Sequence[Hashable]) -> Field:
+    """Number values in the order in which they first came."""
+    number = {value: k for k, value in enumerate(dict.fromkeys(values))}
+    return Field(tuple(number), np.array([number[value] for value in values], np.int64))
 
 
 def _trace(
