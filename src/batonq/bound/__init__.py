@@ -1,0 +1,1 @@
+"""The guarantee: how far what was learnt may be from the optimum, in three terms."""
