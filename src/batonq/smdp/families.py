@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from batonq.base.errors import ModelError
 from batonq.smdp import durations
@@ -244,12 +244,8 @@ def random_model(
             f"random model: {n_cells} cells for {n_agents} agents and {n_states} states for "
             f"{n_successors} successors; give no fewer"
         )
-    shape = (n_states, n_actions, n_successors)
-    steps = rng.integers(1, n_states // n_successors + 1, size=shape)
-    steps[:, :, 0] = rng.integers(n_states, size=shape[:2])
-    steps[:, 0, 0] = np.arange(1, n_states + 1)
-    # Gaps of at most S / K add up to less than S, so no successor of a row comes twice.
-    successor = np.cumsum(steps, axis=2) % n_states
+    successor = scattered(rng, n_states, n_actions, n_successors)
+    shape = successor.shape
     weight = rng.exponential(size=shape)
     weight *= (1 - termination) / weight.sum(axis=2, keepdims=True)
     state, action, _ = np.unravel_index(np.arange(successor.size), shape)
@@ -266,3 +262,19 @@ def random_model(
         durations=durations.geometric(rng.uniform(*mean_duration, size=successor.size)),
         gamma=gamma,
     )
+
+
+def scattered(
+    rng: np.random.Generator, n_nodes: int, n_actions: int, n_successors: int
+) -> Int[np.ndarray, "node action successor"]:
+    """Random successors, all different within a row, from which every node is met again.
+
+    The first successor of action 0 is the next node, so that every behaviour that takes all
+    actions makes the chain irreducible.
+    """
+    shape = (n_nodes, n_actions, n_successors)
+    steps = rng.integers(1, n_nodes // n_successors + 1, size=shape)
+    steps[:, :, 0] = rng.integers(n_nodes, size=shape[:2])
+    steps[:, 0, 0] = np.arange(1, n_nodes + 1)
+    # Gaps of at most S / K add up to less than S, so no successor of a row comes twice.
+    return np.cumsum(steps, axis=2) % n_nodes
