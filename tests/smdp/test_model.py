@@ -253,3 +253,15 @@ def test_what_the_file_holds_is_checked(tmp_path: Path, saved: Path) -> None:
     save_arrays(path, SCHEMA, VERSION, header, arrays | {"probability": arrays["probability"] * 9})
     with pytest.raises(ModelError, match=r"probability outside|sums to"):
         FiniteICSMDP.load(path)
+
+
+def test_fields_are_kept_and_checked(tmp_path: Path) -> None:
+    shown = {f"f{k}": np.arange(3) % (k + 1) for k in range(12)}
+    model = replace(two_agents(), fields=shown)
+    model.save(tmp_path / "m.npz")
+    back = FiniteICSMDP.load(tmp_path / "m.npz")
+    assert list(back.fields) == list(shown)
+    for name, labels in shown.items():
+        assert np.array_equal(back.fields[name], labels)
+    with pytest.raises(ModelError, match="one a state"):
+        replace(model, fields={"tier": np.arange(2)})

@@ -66,6 +66,15 @@ def save_arrays(
         _replace(path, buffer.read())
 
 
+def schema_of(path: Path) -> str:
+    """The schema of a file that `save_arrays` wrote.
+
+    Raises:
+        DataError: if it is missing, damaged, or not one of batonq's.
+    """
+    return str(_stored(path)[0].get("schema"))
+
+
 def load_arrays(
     path: Path, schema: str, version: int, names: Iterable[str]
 ) -> tuple[dict[str, Json], dict[str, np.ndarray]]:
@@ -74,15 +83,7 @@ def load_arrays(
     Raises:
         DataError: if the file is missing, damaged, of another schema or version, or lacks a name.
     """
-    try:
-        # The file is opened here because np.load leaves one it cannot read open.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-        header = dict(json.loads(arrays.pop("header").tobytes()))
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file") from error
-    except Exception as error:  # zipfile, zlib and numpy raise a dozen kinds on damaged files
-        raise DataError(f"{path}: not a batonq file or damaged ({error}); restore it") from error
+    header, arrays = _stored(path)
     if header.get("schema") != schema:
         raise DataError(f"{path}: holds '{header.get('schema')}', wanted '{schema}'")
     if header.get("version") != version:
@@ -94,6 +95,18 @@ def load_arrays(
     if missing:
         raise DataError(f"{path}: lacks the array '{missing[0]}'; restore the file")
     return header, arrays
+
+
+def _stored(path: Path) -> tuple[dict[str, Json], dict[str, np.ndarray]]:
+    try:
+        # The file is opened here because np.load leaves one it cannot read open.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+        return dict(json.loads(arrays.pop("header").tobytes())), arrays
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file") from error
+    except Exception as error:  # zipfile, zlib and numpy raise a dozen kinds on damaged files
+        raise DataError(f"{path}: not a batonq file or damaged ({error}); restore it") from error
 
 
 def plain(observations: Sequence[Hashable], owner: str) -> list[Json]:

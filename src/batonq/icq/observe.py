@@ -64,7 +64,8 @@ def observe(
         handoffs: decision epochs to play, at least 1.
         behaviour: how actions are drawn; uniform by default.
         seed: the same seed gives the same records.
-        fields: by name, what the holder may log but does not act on: a whole number per state.
+        fields: by name, what the holder may log but does not act on: a whole number per state;
+            the model's own by default.
 
     Returns:
         By agent, its log; observations are cells of the model. An agent that never held control
@@ -81,7 +82,7 @@ def observe(
         )
     if handoffs < 1:
         raise ModelError(f"observe: {handoffs} handoffs; give at least 1")
-    named = {} if fields is None else fields
+    named = model.fields if fields is None else fields
     label = from_labels(model.cell, *named.values())
     trace = _trace(model, q, label, handoffs, behaviour or uniform(), seed)
     return {name: _log(model, q, label, named, trace, k) for k, name in enumerate(model.agents)}

@@ -6,8 +6,8 @@ private state. The holder sees only its cell. Theory, section 1.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -54,6 +54,8 @@ class FiniteICSMDP:
         durations: its duration law.
         gamma: discount per primitive step, in (0, 1].
         initial: law of the first state.
+        fields: by name, a whole number a state that the holder may log but does not act on:
+            what could be revealed to it next.
 
     Raises:
         ModelError: on construction, naming the first entry that cannot be right.
@@ -70,6 +72,7 @@ class FiniteICSMDP:
     durations: Durations
     gamma: float
     initial: Float[np.ndarray, " state"]
+    fields: Mapping[str, Int[np.ndarray, " state"]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _check_shapes(self)
@@ -145,9 +148,9 @@ class FiniteICSMDP:
         """Write the model as npz with a JSON header; `load` reads it back to the same bits."""
         arrays = {name: getattr(self, name) for name in ARRAYS}
         arrays |= {name: getattr(self.durations, name) for name in DURATION_ARRAYS}
-        save_arrays(
-            Path(path), SCHEMA, VERSION, {"agents": list(self.agents), "gamma": self.gamma}, arrays
-        )
+        arrays |= {f"field/{k}": labels for k, labels in enumerate(self.fields.values())}
+        header = {"agents": list(self.agents), "gamma": self.gamma, "fields": list(self.fields)}
+        save_arrays(Path(path), SCHEMA, VERSION, header, arrays)
 
     @staticmethod
     def load(path: Path) -> FiniteICSMDP:
@@ -158,13 +161,16 @@ class FiniteICSMDP:
             ModelError: if what it holds is no valid model.
         """
         header, arrays = load_arrays(Path(path), SCHEMA, VERSION, ARRAYS + DURATION_ARRAYS)
-        agents, gamma = header.get("agents"), header.get("gamma")
+        agents, gamma, fields = (header.get(name) for name in ("agents", "gamma", "fields"))
         if not isinstance(agents, list) or not isinstance(gamma, int | float):
             raise DataError(f"{path}: lacks the agents' names or gamma; restore the file")
+        if not all(f"field/{k}" in arrays for k in range(len(fields or ()))):
+            raise DataError(f"{path}: lacks one of the fields {fields}; restore the file")
         return FiniteICSMDP(
             agents=tuple(agents),
             gamma=float(gamma),
             durations=Durations(**{name: arrays[name] for name in DURATION_ARRAYS}),
+            fields={name: arrays[f"field/{k}"] for k, name in enumerate(fields or ())},
             **{name: arrays[name] for name in ARRAYS},
         )
 
@@ -183,6 +189,7 @@ def from_entries(
     cell: Int[np.ndarray, " state"] | None = None,
     mask: Bool[np.ndarray, "state action"] | None = None,
     initial: Float[np.ndarray, " state"] | None = None,
+    fields: Mapping[str, Int[np.ndarray, " state"]] | None = None,
 ) -> FiniteICSMDP:
     """Build a model from entries (state, action, successor, probability, duration) in any order.
 
@@ -221,6 +228,7 @@ def from_entries(
         durations=ordered,
         gamma=float(gamma),
         initial=np.full(n_states, 1 / n_states) if initial is None else initial,
+        fields={} if fields is None else dict(fields),
     )
 
 
@@ -286,6 +294,12 @@ def _check_shapes(m: FiniteICSMDP) -> None:
         if array.shape != shape or not np.issubdtype(array.dtype, getattr(np, kind)):
             raise ModelError(
                 f"{name}: {array.dtype} of shape {array.shape}, wanted {kind} of shape {shape}"
+            )
+    for name, labels in m.fields.items():
+        if labels.shape != (n_states,) or not np.issubdtype(labels.dtype, np.integer):
+            raise ModelError(
+                f"field '{name}': {labels.dtype} of shape {labels.shape}, wanted whole numbers of "
+                f"shape {(n_states,)}: one a state"
             )
     if m.indptr[0] != 0 or m.indptr[-1] != len(m.successor) or (np.diff(m.indptr) < 0).any():
         raise ModelError(f"indptr: must rise from 0 to the number of entries, {len(m.successor)}")
