@@ -38,6 +38,7 @@ from batonq.tasks.maths.rollout import flow, play, random_moves
 from batonq.tasks.maths.statistics import means
 from batonq.tasks.maths.summary import SHOWN, figures
 from batonq.tasks.maths.table import train_tables
+from batonq.tasks.maths.terms import fold_terms
 
 PRICES = (0.02, 0.2)
 COUNT, CALLS = 90, 3
@@ -115,6 +116,7 @@ def cells_of_two_folds() -> list[Json]:
                 "outcomes": pack_all(outcomes),
                 "trained": trained,
                 "tables": [],
+                "terms": fold_terms(replay, CONFIG, train, [MAIN, "own"], Penalties()),
                 "flow": flow(replay, moves, test).tolist(),
             }
         )

@@ -12,7 +12,7 @@ from jaxtyping import Int
 
 from batonq.base.files import Json
 from batonq.base.seeds import generator
-from batonq.tasks.maths import options, table
+from batonq.tasks.maths import options, table, terms
 from batonq.tasks.maths.board import Board, load_board
 from batonq.tasks.maths.interfaces import INTERFACES
 from batonq.tasks.maths.learners import (
@@ -60,7 +60,7 @@ def run_fold(config: Mapping[str, Json]) -> Json:
     test = parts.pop(config["fold"])
     train = np.sort(np.concatenate(parts))
     main, prices = config["interface"], config["lambda"]
-    students = _students(replay, main, config["quick"], train)
+    students = _students(replay, main, dialled(config), train)
     outcomes: dict[Key, Outcome] = {}
     trained: list[Json] = []
     for (name, interface), student in students.items():
@@ -83,6 +83,7 @@ def run_fold(config: Mapping[str, Json]) -> Json:
         "outcomes": pack_all(outcomes),
         "trained": trained,
         "tables": _tables(replay, train, test, config),
+        "terms": _terms(replay, train, config),
         "flow": graph.tolist(),
     }
 
@@ -98,25 +99,37 @@ def _tables(
     return table.train_tables(replay, finite(config["interface"]), train, test, config)
 
 
+def _terms(replay: Replay, train: Int[np.ndarray, " row"], config: Mapping[str, Json]) -> Json:
+    """The terms of the bound, for the first reading of the answers, as the tables."""
+    if not config["tables"]:
+        return []
+    return terms.fold_terms(replay, config, train, dialled(config), PENALTIES)
+
+
+def dialled(config: Mapping[str, Json]) -> list[str]:
+    """The interfaces that IC-Q learns behind, the main one first."""
+    main = config["interface"]
+    return list(dict.fromkeys((main, FINITE) if config["quick"] else (main, *INTERFACES)))
+
+
 def finite(interface: str) -> str:
     """The interface of the tables: the board's texts make too many cells."""
     return FINITE if interface == "board" else interface
 
 
 def _students(
-    replay: Replay, main: str, quick: bool, train: Int[np.ndarray, " row"]
+    replay: Replay, main: str, shown: list[str], train: Int[np.ndarray, " row"]
 ) -> dict[tuple[str, str], Student]:
     """Every learner by name and interface, with its features prepared.
 
     The centralised learners stand under the interface "board": one sees everything, the other
     what IC-Q's agents see behind the main interface, or behind `answers` if that is the board.
     """
-    dialled = dict.fromkeys((main, FINITE)) if quick else dict.fromkeys((main, *INTERFACES))
-    students = {("icq", name): prepare(replay, name, ICQ, train, PENALTIES) for name in dialled} | {
-        ("feasible", name): prepare(replay, name, FEASIBLE, train, PENALTIES) for name in dialled
+    students = {("icq", name): prepare(replay, name, ICQ, train, PENALTIES) for name in shown} | {
+        ("feasible", name): prepare(replay, name, FEASIBLE, train, PENALTIES) for name in shown
     }
-    shown = prepare(replay, finite(main), FEATURES, train, PENALTIES)
-    students["centralised_features", "board"] = shown
+    pooled = prepare(replay, finite(main), FEATURES, train, PENALTIES)
+    students["centralised_features", "board"] = pooled
     students["centralised_joint", "board"] = prepare(replay, main, JOINT, train, PENALTIES)
     students["no_scalar", main] = taught_by(students["icq", main], NO_SCALAR)
     students["monte_carlo", main] = taught_by(students["icq", main], MONTE_CARLO)

@@ -112,6 +112,11 @@ class Replay:
             moves[:, -1] = ~moves[:, : self.n_calls].any(axis=1)
         return moves
 
+    def only(self, rows: Int[np.ndarray, " row"]) -> Replay:
+        """The same calls on some of the questions."""
+        kept = ("answer", "plain", "right", "cost", "tokens", "private")
+        return replace(self, **{name: getattr(self, name)[rows] for name in kept})
+
     def repriced(self, cost: Float[np.ndarray, "question call"]) -> Replay:
         """The same answers at other prices."""
         return replace(self, cost=cost)

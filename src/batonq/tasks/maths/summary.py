@@ -8,7 +8,7 @@ from typing import Final
 from batonq.base.files import Json
 from batonq.study.experiment import Section, Summary
 from batonq.study.rows import Interval, Row, Scalar
-from batonq.tasks.maths import sections
+from batonq.tasks.maths import sections, term_summary
 from batonq.tasks.maths.fold import finite
 from batonq.tasks.maths.lines import PEERS, Line, Pooled, all_lines
 from batonq.tasks.maths.notes import CHOICES, LIMITS, with_origin
@@ -37,7 +37,7 @@ def summarise(config: Mapping[str, Json], cells: Sequence[Json]) -> Summary:
     dialled = [row for place, one in pooled.items() for row in _dialled_rows(config, place, one)]
     return Summary(
         headline=with_origin(config["dataset"], _headline(pooled, lines, config["reported"][0])),
-        rows=(*main, *dialled, *_training_rows(config, lines)),
+        rows=(*main, *dialled, *_training_rows(config, lines), *_term_rows(config, groups)),
         sections=(
             sections.results(config, main),
             sections.to_reach(lines),
@@ -45,6 +45,7 @@ def summarise(config: Mapping[str, Json], cells: Sequence[Json]) -> Summary:
             sections.interfaces(config, pooled),
             sections.training(config, pooled),
             sections.handoffs(config, pooled),
+            *([term_summary.section(found)] if (found := _with_terms(groups)) else []),
             *_subjects(config, pooled),
         ),
         choices=CHOICES,
@@ -121,6 +122,19 @@ def _training_rows(config: Mapping[str, Json], lines: Mapping[Place, Sequence[Li
         for place, some in lines.items()
         for line in some
         if line.kind == "training" and line.price is not None
+    ]
+
+
+def _with_terms(groups: Mapping[Place, Sequence[Json]]) -> dict[Place, Sequence[Json]]:
+    """The places whose terms were computed: not every reading, and no run before there were any."""
+    return {place: cells for place, cells in groups.items() if cells[0].get("terms")}
+
+
+def _term_rows(config: Mapping[str, Json], groups: Mapping[Place, Sequence[Json]]) -> list[Row]:
+    return [
+        row
+        for place, cells in _with_terms(groups).items()
+        for row in term_summary.term_rows(_setting(config, place, 0.0, ""), cells)
     ]
 
 
