@@ -133,6 +133,24 @@ def watched(
     return Watched(poisson, spans, kappas, relaxations)
 
 
+def transitions(
+    model: FiniteICSMDP, behaviour: Float[np.ndarray, "cell action"]
+) -> Float[np.ndarray, "state state"]:
+    """Transition matrix P of the state over epochs, restarts included.
+
+    Raises:
+        ModelError: if there are more than `DENSE_LIMIT` states.
+    """
+    if model.n_states > DENSE_LIMIT:
+        raise ModelError(
+            f"residual: not available: {model.n_states} states; memory of the chain is computed "
+            f"for up to {DENSE_LIMIT}"
+        )
+    chain = behaviour_chain(model, behaviour)
+    step: np.ndarray = chain.matrix.toarray() + np.outer(chain.restart, chain.initial)
+    return step
+
+
 def fundamental(
     model: FiniteICSMDP,
     behaviour: Float[np.ndarray, "cell action"],
@@ -148,14 +166,8 @@ def fundamental(
     Raises:
         ModelError: if there are more than `DENSE_LIMIT` states.
     """
-    if model.n_states > DENSE_LIMIT:
-        raise ModelError(
-            f"residual: not available: {model.n_states} states; memory of the chain is computed "
-            f"for up to {DENSE_LIMIT}"
-        )
-    chain = behaviour_chain(model, behaviour)
-    step = chain.matrix.toarray() + np.outer(chain.restart, chain.initial)
-    solved: np.ndarray = np.linalg.inv(np.eye(model.n_states) - step + law)
+    system = np.eye(model.n_states) - transitions(model, behaviour) + law
+    solved: np.ndarray = np.linalg.inv(system)
     return solved
 
 
