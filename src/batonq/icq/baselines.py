@@ -25,6 +25,7 @@ class Learner:
         returns: learns from the realised return instead of a quote (Monte Carlo).
         learns: False for the random policy.
         phased: quotes come from tables frozen during a phase.
+        neural: values are those of networks, kept in `tables` at every cell.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Learner:
     returns: bool = False
     learns: bool = True
     phased: bool = False
+    neural: bool = False
 
 
 LEARNERS = {
@@ -40,6 +42,8 @@ LEARNERS = {
     for learner in (
         Learner("icq"),
         Learner("icq_phased", phased=True),
+        Learner("icq_neural", neural=True),
+        Learner("icq_neural_phased", phased=True, neural=True),
         Learner("centralised", sight="features"),
         Learner("no_scalar", silent=True),
         Learner("monte_carlo", returns=True),

@@ -6,13 +6,15 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import cast
+from types import MappingProxyType
+from typing import Protocol, TypeVar, cast, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int
 from numba.typed import List
 
 from batonq.base.errors import ModelError
+from batonq.base.files import Json
 from batonq.base.seeds import generators
 from batonq.icq.baselines import NEGLIGIBLE, RETURN_BLOCK, Learner
 from batonq.icq.clocks import Clock
@@ -71,16 +73,57 @@ def train_finite(
     if settings.record and learner.sight != "own":
         raise ModelError("record: a central learner keeps no agent's own records")
     prepared, plan = dynamics(model), layout(model, learner)
-    clock = settings.clock_for(learner, model.contraction)
-    stops = settings.stops(learner, model.contraction)
-
     if start is not None:
         _check_start(start, learner, settings, plan, model.n_actions)
 
-    def one_seed(number: int, rng: np.random.Generator) -> tuple[_Seed, list[float]]:
+    def make(number: int, rng: np.random.Generator) -> _Seed:
         seed = _Seed(model, prepared, plan, settings, rng)
         if start is not None:
             seed.adopt(start.tables[number], plan)
+        return seed
+
+    return run_seeds(model, learner, settings, plan, make, progress)[0]
+
+
+@runtime_checkable
+class Learning(Protocol):
+    """One seed that learns: its tables, its records, and how far it has come."""
+
+    tables: Tables
+    trace: np.ndarray
+    done: int
+    crossed: int
+
+    def advance(self, learner: Learner, settings: Settings, clock: Clock, stop: int) -> None:
+        """Train until `stop` handoffs are done; a phased learner takes this as one phase."""
+        ...
+
+    def named(self, plan: Layout) -> dict[str, Table]:
+        """The tables by owner, with what each row stands for."""
+        ...
+
+
+AnySeed = TypeVar("AnySeed", bound=Learning)
+
+
+def run_seeds(
+    model: FiniteICSMDP,
+    learner: Learner,
+    settings: Settings,
+    plan: Layout,
+    make: Callable[[int, np.random.Generator], AnySeed],
+    progress: Callable[[int], None],
+    more: Mapping[str, Json] = MappingProxyType({}),
+) -> tuple[Run, Sequence[AnySeed]]:
+    """Train every seed that `make` makes of (number, generator), in threads, and evaluate it.
+
+    `more` joins the settings that the run remembers.
+    """
+    clock = settings.clock_for(learner, model.contraction)
+    stops = settings.stops(learner, model.contraction)
+
+    def one_seed(number: int, rng: np.random.Generator) -> tuple[AnySeed, list[float]]:
+        seed = make(number, rng)
         curve = []
         for stop in stops:
             before = seed.done
@@ -92,9 +135,9 @@ def train_finite(
     with ThreadPoolExecutor(settings.workers) as pool:
         sources = generators(settings.seed, settings.seeds)
         seeds, curves = zip(*pool.map(one_seed, range(settings.seeds), sources), strict=True)
-    return Run(
+    run = Run(
         learner=learner.name,
-        settings={"sight": learner.sight, **settings.to_json()},
+        settings={"sight": learner.sight, **settings.to_json(), **more},
         agents=model.agents,
         tables=tuple(seed.named(plan) for seed in seeds),
         points=stops,
@@ -103,6 +146,7 @@ def train_finite(
         traces=tuple(seed.trace for seed in seeds) if settings.record else (),
         trace_observations=tuple(range(model.n_cells)) if settings.record else (),
     )
+    return run, seeds
 
 
 def _check_start(
@@ -132,7 +176,7 @@ class _Seed:
         rng: np.random.Generator,
     ) -> None:
         shape = (model.n_cells if plan.names != (CENTRAL,) else len(plan.keys[0]), model.n_actions)
-        self.tables = _listed(
+        self.tables = listed(
             np.full((len(keys), model.n_actions), settings.initial) for keys in plan.keys
         )
         self.counts = np.zeros(shape, np.int64)
@@ -162,7 +206,7 @@ class _Seed:
             return
         answers = self.tables
         if learner.phased:
-            answers = _listed(table.copy() for table in self.tables)
+            answers = listed(table.copy() for table in self.tables)
             self.counts[:] = 0
         block = self._room(settings, stop - self.done, always=False)
         self._play(answers, clock, settings, learner, block, stop - self.done)
@@ -221,7 +265,7 @@ class _Seed:
         self.crossed += crossed
 
 
-def _listed(tables: Iterable[np.ndarray]) -> Tables:
+def listed(tables: Iterable[np.ndarray]) -> Tables:
     """Separately allocated arrays, in the list the kernels take."""
     return cast(Tables, List(list(tables)))
 

@@ -14,6 +14,8 @@ from batonq.icq.environment import Environment
 from batonq.icq.episodes import train_episodes
 from batonq.icq.finite import train_finite
 from batonq.icq.floor import Exchange, MakeQ, as_it_is
+from batonq.icq.networks import Net
+from batonq.icq.neural import train_networks
 from batonq.icq.run import Run
 from batonq.icq.settings import Settings
 from batonq.smdp.model import FiniteICSMDP
@@ -39,6 +41,7 @@ def train(
     points: int = 20,
     record: bool = False,
     workers: int | None = None,
+    net: Net | None = None,
     make_q: MakeQ | None = None,
     exchange: Exchange | None = None,
     progress: Callable[[int], None] = _quiet,
@@ -47,8 +50,8 @@ def train(
 
     Args:
         source: a finite model (compiled, seeds in parallel threads) or an `Environment`.
-        learner: "icq", "icq_phased" (quotes from tables frozen during a phase), "centralised",
-            "no_scalar", "monte_carlo" or "random".
+        learner: "icq", "icq_phased" (quotes from tables frozen during a phase), "icq_neural",
+            "icq_neural_phased", "centralised", "no_scalar", "monte_carlo" or "random".
         sight: of the centralised learner: "features" (default; one table over what the holders
             see) or "joint" (one table over the joint state).
         handoffs: decision epochs per seed, at least 1.
@@ -56,14 +59,16 @@ def train(
         seed: the same seed gives the same numbers, whatever `workers` is.
         behaviour: how agents act while learning; uniform by default, as the theory wants it fixed.
         clock: step sizes; by default `clocks.rescaled_linear` with the model's contraction (an
-            environment's gamma), and sample means for frozen answers and Monte Carlo.
-        phases: number of phases of "icq_phased"; by default enough for beta**phases < 1 %.
+            environment's gamma), sample means for frozen answers and Monte Carlo, and
+            `neural.STEP` for networks.
+        phases: number of phases of a phased learner; by default enough for beta**phases < 1 %.
         initial: value of everything at the start.
         start: a run of the same learner to go on from, seed by seed, with its tables and local
             clocks; the model may have changed, its agents and cells not. For finite models.
         points: how often to evaluate the greedy policy, evenly spread (a phased run: per phase).
         record: keep every agent's own records (`Run.handoffs`).
         workers: threads for the seeds of a finite model; by default one per processor.
+        net: of "icq_neural" and "icq_neural_phased" on a finite model: width, radius, features.
         make_q: for an environment, makes an agent's Q-function from (name, number of actions);
             tabular by default.
         exchange: for an environment, what happens to the scalar on its way, such as rounding.
@@ -88,11 +93,22 @@ def train(
         record=record,
         workers=cores() if workers is None else workers,
     )
+    if not isinstance(source, FiniteICSMDP) and chosen.neural:
+        raise ModelError(
+            f"learner: '{chosen.name}' is for finite models; on an environment, use 'icq' or "
+            "'icq_phased' with make_q making a NeuralQ"
+        )
+    if net is not None and not chosen.neural:
+        raise ModelError(f"net: learner '{chosen.name}' has no networks; use 'icq_neural'")
     if isinstance(source, FiniteICSMDP):
         if make_q is not None or exchange is not None:
             raise ModelError(
                 "make_q and exchange are for environments; wrap the model in ModelEnvironment"
             )
+        if chosen.neural:
+            if start is not None:
+                raise ModelError("start: networks cannot go on from the tables of a run")
+            return train_networks(source, chosen, settings, net or Net(), progress).run
         return train_finite(source, chosen, settings, progress, start)
     if start is not None:
         raise ModelError("start: only training on a finite model can go on from a run")
