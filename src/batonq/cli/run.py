@@ -100,6 +100,34 @@ def maths(
     _run(experiment(options), f"maths-{dataset}-{scenario}", out, workers, as_json)
 
 
+@app.command()
+def synthetic(
+    axis: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="gap, reveal, mixing, mixing_zero_gap, horizon, durations, agents, width_flips, "
+            "width_rms or neural_mixing; may be repeated; default all."
+        ),
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Less of everything, for a look.")] = False,
+    seeds: Annotated[int | None, typer.Option(help="Number of seeds.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the model and of all that is drawn.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="Run folder; by default below runs/.", metavar="DIR")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Number of processes; by default one per core.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the rows as JSON.")] = False,
+) -> None:
+    """One term of the bound moved at a time, on models whose solution is known."""
+    from batonq.tasks.synthetic.experiment import experiment
+    from batonq.tasks.synthetic.options import SyntheticOptions
+
+    options = SyntheticOptions(tuple(axis or ()), seeds, seed, quick)
+    _run(experiment(options), "synthetic", out, workers, as_json)
+
+
 def _run(
     experiment: Experiment, name: str, out: Path | None, workers: int | None, as_json: bool
 ) -> None:

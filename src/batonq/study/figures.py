@@ -1,4 +1,4 @@
-"""Figures of a report: frontier, learning curves, handoff graph; and how they become files.
+"""Figures of a report: frontier, curves, power laws; and how they become files.
 
 Figures are built without pyplot, so nothing is kept between them, and the same data give the same
 bytes. In a report the ink and the palette follow the page's light or dark colours.
@@ -166,6 +166,69 @@ def curves(
             )
         _label(figure, axes, x_label, y_label)
     return figure
+
+
+def loglog(
+    groups: Mapping[str, Sequence[tuple[float, Interval]]],
+    x_label: str,
+    y_label: str,
+    slopes: Mapping[str, float] | None = None,
+    predicted: float | None = None,
+) -> Figure:
+    """Draw power laws: points with intervals on two logarithmic scales, their fits, a slope.
+
+    Args:
+        groups: per series its points (x, y), both positive; joined where no fit is given.
+        x_label: name and unit of x.
+        y_label: name and unit of y.
+        slopes: fitted exponents by series; each line goes through the middle of its series.
+        predicted: exponent of a dotted line through the middle of the first series.
+    """
+    figure, axes = blank(height=3.4 + 0.1 * len(groups))
+    fitted = slopes or {}
+    with mpl.rc_context(SETTINGS):
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        for index, (name, points) in enumerate(groups.items()):
+            xs = np.array([x for x, _ in points])
+            ys = [y for _, y in points]
+            colour = PALETTE[index % len(PALETTE)]
+            axes.errorbar(
+                xs,
+                [y.value for y in ys],
+                yerr=_reach(ys),
+                label=name,
+                color=colour,
+                marker=MARKERS[index % len(MARKERS)],
+                linestyle="none" if name in fitted else DASHES[index % len(DASHES)],
+                markersize=5,
+                linewidth=1.2,
+                elinewidth=0.7,
+            )
+            if name in fitted:
+                line = _power(xs, ys, fitted[name])
+                label = f"{name}: slope {fitted[name]:.2f}"
+                axes.plot(xs, line, color=colour, linewidth=1.4, label=label)
+            if index == 0 and predicted is not None:
+                line = _power(xs, ys, predicted)
+                label = f"predicted slope {predicted:g}"
+                axes.plot(xs, line, color=INK, linewidth=1, linestyle=(0, (1, 2)), label=label)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+            axis.set_minor_formatter(NullFormatter())
+        _label(figure, axes, x_label, y_label)
+    return figure
+
+
+def _power(
+    xs: Float[np.ndarray, " point"], ys: Sequence[Interval], slope: float
+) -> Float[np.ndarray, " point"]:
+    """The power law of a given exponent through the points' geometric mean."""
+    along = np.log(xs)
+    level = np.mean([np.log(y.value) for y in ys])
+    line: np.ndarray = np.exp(level + slope * (along - along.mean()))
+    return line
 
 
 def files(figure: Figure) -> tuple[str, bytes]:

@@ -11,7 +11,10 @@ from batonq.base.errors import DataError
 from batonq.study.experiment import Summarise
 
 SUMMARISE: Mapping[str, str] = MappingProxyType(
-    {"maths": "batonq.tasks.maths.experiment:summarise"}
+    {
+        "maths": "batonq.tasks.maths.experiment:summarise",
+        "synthetic": "batonq.tasks.synthetic.experiment:summarise",
+    }
 )
 
 

@@ -1,0 +1,1 @@
+"""One term of the error moved at a time, on models whose solution was chosen beforehand."""

@@ -1,0 +1,134 @@
+"""The lines that the experiment has to reach, each with its figure and a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from batonq.study.rows import Interval
+from batonq.study.tables import text
+from batonq.tasks.synthetic.axes import Wanted
+from batonq.tasks.synthetic.readings import NEAR, Measured, Reading, reached
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line to reach.
+
+    Attributes:
+        axis: where it belongs.
+        what: what is compared.
+        figure: its value; None where it is not available.
+        wanted: in words.
+        reached: whether it was.
+        detail: range, number of points, and what else must be known to read it.
+    """
+
+    axis: str
+    what: str
+    figure: Interval | float | str | None
+    wanted: str
+    reached: bool
+    detail: str = ""
+
+
+def slope_line(axis: str, what: str, found: Interval | None, wanted: Wanted, detail: str) -> Line:
+    """A slope with its interval against the band it should lie in."""
+    if wanted.low < wanted.predicted - 0.5:  # bounded from above only
+        words = f"interval below {wanted.high:g}"
+    else:
+        words = f"interval within {wanted.low:g} to {wanted.high:g}"
+    return Line(axis, what, found, words, reached(found, wanted), detail)
+
+
+def tabular_lines(axes: Sequence[Measured]) -> list[Line]:
+    """Slopes, reveal, estimates and certificates of the tabular axes."""
+    lines = [
+        slope_line(one.axis.name, f"slope of the {of(one)}", one.slope, one.axis.wanted, span(one))
+        for one in axes
+        if one.axis.wanted is not None
+    ]
+    lines += [_reveal(one) for one in axes if one.axis.name == "reveal"]
+    lines += [_estimates(one) for one in axes if any(r.qualifies for r in one.readings)]
+    lines += [_certificates(one) for one in axes]
+    return lines
+
+
+def of(one: Measured) -> str:
+    """What an axis fits, in words."""
+    return {
+        "error": "floor ||Q - Q*||",
+        "residual": "residual ||Q - Qhat*||",
+        "excess": "residual, martingale part subtracted",
+    }[one.axis.of]
+
+
+def span(one: Measured) -> str:
+    """The range of the points that are fitted."""
+    points = [reading.setting for reading in one.readings if reading.setting.fitted]
+    return f"{points[0].cell} to {points[-1].cell}, {len(points)} points, L2(mu)"
+
+
+def _reveal(one: Measured) -> Line:
+    """With what is hidden shown step by step, the floor falls with the exact gap."""
+    floors = [reading.measured("error").value for reading in one.readings]
+    gaps = [reading.exact["gap"] for reading in one.readings]
+    falls = all(a > b for a, b in pairwise(floors))
+    shown = "; ".join(
+        f"{r.setting.cell}: {text(f)} for a gap of {text(g) if g > 1e-9 else '0'}"
+        for r, f, g in zip(one.readings, floors, gaps, strict=True)
+    )
+    worst = max(abs(f / g - 1) for f, g in zip(floors[:-1], gaps[:-1], strict=True))
+    return Line(
+        one.axis.name,
+        "floor against exact gap, most relative difference where there is a gap",
+        worst,
+        "falls at each step, within 5 % of the gap",
+        falls and worst <= 0.05,
+        shown,
+    )
+
+
+def _estimates(one: Measured) -> Line:
+    """Whether the asymptotic estimate is near wherever it is expected to be."""
+    good = [reading for reading in one.readings if reading.qualifies]
+    ratios = [reading.ratio for reading in good]
+    values = [ratio.value for ratio in ratios if ratio is not None]
+    near = sum(abs(value - 1) <= NEAR for value in values)
+    open_ = [r for r, v in zip(good, values, strict=True) if abs(v - 1) > NEAR and _may_be_near(r)]
+    detail = f"estimate / measured from {min(values):.3f} to {max(values):.3f}"
+    if open_:
+        names = ", ".join(reading.setting.cell for reading in open_)
+        detail += f"; the interval of the measured one reaches 10 % at {names}"
+    return Line(
+        one.axis.name,
+        "residual: points where the estimate is within 10 % of measured",
+        f"{near} of {len(values)}",
+        "all where step x relaxation <= .1 and contraction <= .9",
+        near == len(values),
+        detail,
+    )
+
+
+def _may_be_near(reading: Reading) -> bool:
+    ratio = reading.ratio
+    if ratio is None or ratio.low is None or ratio.high is None:
+        return False
+    return ratio.low <= 1 + NEAR and ratio.high >= 1 - NEAR
+
+
+def _certificates(one: Measured) -> Line:
+    """Whether every certificate holds, and how many say anything."""
+    runs = sum(len(reading.seeds) for reading in one.readings)
+    broken = sum(int(reading.broken.sum()) for reading in one.readings)
+    cells = [reading.setting.cell for reading in one.readings if not reading.vacuous.all()]
+    return Line(
+        one.axis.name,
+        "Theorem S: share of runs with a certificate below the span of Q*",
+        one.share,
+        "above 0, and measured <= certificate in every run",
+        one.share > 0 and broken == 0,
+        f"{broken} of {runs} runs exceed their certificate; not vacuous at: "
+        f"{', '.join(cells) or 'none'}",
+    )

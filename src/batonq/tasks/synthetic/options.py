@@ -1,0 +1,65 @@
+"""What can be asked of the synthetic experiment, checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from batonq.base.errors import ModelError
+from batonq.base.files import Json
+from batonq.tasks.synthetic.axes import TABULAR
+
+WIDTHS: Final = ("width_flips", "width_rms")  # two readings of the same networks
+NEURAL: Final = "neural_mixing"
+AXES: Final = (*TABULAR, *WIDTHS, NEURAL)
+SEEDS: Final = 10
+QUICK_SEEDS: Final = 3
+
+
+@dataclass(frozen=True)
+class SyntheticOptions:
+    """The settings of a run.
+
+    Attributes:
+        axes: names of axes; empty takes all.
+        seeds: independent repetitions, at least 1; None takes 10, or 3 with `quick`.
+        seed: of the model and of all that is drawn.
+        quick: fewer points, seeds and handoffs, for a look: slopes then have wide intervals.
+
+    Raises:
+        ModelError: naming the first setting that cannot be right.
+    """
+
+    axes: tuple[str, ...] = ()
+    seeds: int | None = None
+    seed: int = 0
+    quick: bool = False
+
+    def __post_init__(self) -> None:
+        for axis in self.axes:
+            if axis not in AXES:
+                raise ModelError(f"axis: '{axis}' is unknown; choose one of {', '.join(AXES)}")
+        for name, number, least in (("seeds", self.repetitions, 1), ("seed", self.seed, 0)):
+            if number < least:
+                raise ModelError(f"{name}: {number} is too small; give at least {least}")
+
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """The axes to run, each once, in the usual order."""
+        return tuple(axis for axis in AXES if not self.axes or axis in self.axes)
+
+    @property
+    def repetitions(self) -> int:
+        """Number of seeds."""
+        if self.seeds is not None:
+            return self.seeds
+        return QUICK_SEEDS if self.quick else SEEDS
+
+    def to_json(self) -> dict[str, Json]:
+        """What the results depend on."""
+        return {
+            "axes": list(self.chosen),
+            "seeds": self.repetitions,
+            "seed": self.seed,
+            "quick": self.quick,
+        }

@@ -1,0 +1,150 @@
+"""The parts of the report: the lines to reach, then one part per axis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from matplotlib.figure import Figure
+
+from batonq.study import figures
+from batonq.study.experiment import Drawing, Section, Table
+from batonq.study.rows import Interval
+from batonq.tasks.synthetic.lines import Line, of, span
+from batonq.tasks.synthetic.notes import READ
+from batonq.tasks.synthetic.readings import Measured, Reading
+
+YES_NO = {True: "yes", False: "NO"}
+FLOOR = 1e-9  # gaps below this are rounding
+
+
+def to_reach(lines: Sequence[Line]) -> Section:
+    """What had to be reached, and whether it was."""
+    table = Table(
+        "Lines to reach",
+        ("axis", "compared", "figure", "wanted", "reached", "details"),
+        tuple(
+            (line.axis, line.what, line.figure, line.wanted, YES_NO[line.reached], line.detail)
+            for line in lines
+        ),
+    )
+    text = (
+        "A slope is reached if its whole 95 % interval lies in the wanted band. Slopes are fitted "
+        "by least squares in logarithms, one line per seed; intervals are over seeds."
+    )
+    return Section("Lines to reach", text, (table,))
+
+
+def axis(one: Measured) -> Section:
+    """One tabular axis: what is moved, every point, the figure."""
+    drawing = Drawing(
+        f"axis-{one.axis.name}",
+        f"{one.axis.title}: measured, estimated and certified. Fitted: {of(one)}, {span(one)}.",
+        f"Errors on two logarithmic scales against {one.axis.x_label}.",
+        partial(_figure, one),
+    )
+    return Section(one.axis.title, READ[one.axis.name], (_errors(one), _exact(one)), (drawing,))
+
+
+def _errors(one: Measured) -> Table:
+    columns = (
+        "point",
+        "gap",
+        "error",
+        "estimate",
+        "certificate",
+        "span of Q*",
+        "residual",
+        "estimate of it",
+        "estimate / measured",
+        "loss",
+        "certified loss",
+    )
+    lines = tuple(
+        (
+            reading.setting.cell,
+            _gap(reading),
+            reading.measured("error"),
+            reading.estimate,
+            reading.certificate,
+            reading.exact["span"],
+            reading.measured("residual"),
+            reading.residual_estimate,
+            reading.ratio,
+            reading.over("loss"),
+            reading.over("certified_loss"),
+        )
+        for reading in one.readings
+    )
+    caption = (
+        "Errors in L2(mu), root mean squares over seeds; certificates bound the supremum norm, "
+        "given h where there is a gap"
+    )
+    return Table(caption, columns, lines)
+
+
+def _exact(one: Measured) -> Table:
+    columns = (
+        "point",
+        "pairs",
+        "handoffs",
+        "contraction",
+        "mixing time",
+        "gap (sup)",
+        "gap residual (sup)",
+        "declared h",
+        "last step",
+        "slowest watched relaxation",
+        "not available",
+    )
+    lines = tuple(
+        (
+            reading.setting.cell,
+            reading.exact["pairs"],
+            reading.exact["handoffs"],
+            reading.exact["contraction"],
+            reading.exact["mixing_time"],
+            reading.exact["gap_sup"],
+            reading.exact["eta"],
+            reading.exact["oscillation"],
+            reading.exact["last_step"],
+            reading.exact["relaxation"],
+            "; ".join(reading.exact["reasons"].values()) or None,
+        )
+        for reading in one.readings
+    )
+    return Table("Exact figures of the models", columns, lines)
+
+
+def _gap(reading: Reading) -> float:
+    gap = float(reading.exact["gap"])
+    return gap if gap > FLOOR else 0.0
+
+
+def _figure(one: Measured) -> Figure:
+    fitted = [reading for reading in one.readings if reading.setting.fitted]
+    shown = {of(one): [_at(reading, reading.measured(one.axis.of)) for reading in fitted]}
+    if one.axis.of != "error":
+        shown["error ||Q - Q*||"] = [_at(r, r.measured("error")) for r in fitted]
+    gaps = [_at(r, Interval(_gap(r))) for r in fitted if _gap(r) > 0]
+    if gaps:
+        shown["exact gap"] = gaps
+    estimates = [
+        _at(r, Interval(r.residual_estimate)) for r in fitted if r.residual_estimate is not None
+    ]
+    if estimates:
+        shown["estimate of the residual"] = estimates
+    shown["certificate"] = [_at(reading, reading.certificate) for reading in fitted]
+    wanted = one.axis.wanted
+    slopes = {} if one.slope is None or wanted is None else {of(one): one.slope.value}
+    return figures.loglog(
+        {name: [point for point in points if point[1].value > 0] for name, points in shown.items()},
+        one.axis.x_label,
+        "error",
+        slopes=slopes,
+        predicted=None if wanted is None else wanted.predicted,
+    )
+
+
+def _at(reading: Reading, found: Interval) -> tuple[float, Interval]:
+    return reading.setting.x, found
