@@ -47,19 +47,18 @@ def verdicts(
     )
 
 
-def hidden_mode(stay: float = 0.98, apart: float = 0.15, gamma: float = 0.9) -> FiniteICSMDP:
-    """One agent, two cells, a sticky hidden mode that moves the reward: targets in [0, 1].
+def hidden_mode(stay: float = 0.98, apart: float = 0.8, gamma: float = 0.9) -> FiniteICSMDP:
+    """One agent, two cells, a sticky hidden mode that moves the reward by `apart` (1 - gamma).
 
-    State 2 * cell + mode. Action 0 stays in the cell, action 1 changes it.
+    State 2 * cell + mode. Action 0 stays in the cell, action 1 changes it. Targets in [0, 1].
     """
     top = 1 - gamma
-    base = np.array([[0.45, 0.5], [0.55, 0.4]]) * top
     reward = np.zeros((4, 2))
-    rows = []
+    rows: list[tuple[int, int, int, float]] = []
     for cell in range(2):
         for mode in range(2):
             s = 2 * cell + mode
-            reward[s] = base[cell] + (mode - 0.5) * apart * top * np.array([1.0, -1.0]) * 2
+            reward[s] = top * (np.array([[0.45, 0.5], [0.55, 0.5]])[cell] + (mode - 0.5) * apart)
             for action in range(2):
                 to = cell if action == 0 else 1 - cell
                 rows += [
