@@ -190,7 +190,7 @@ def test_training_scatters_as_estimated(seed: int, clock: str, handoffs: int) ->
         "power": clocks.power(0.7),
         "constant": clocks.constant(0.02),
     }[clock]
-    seeds = 300
+    seeds = 200
     values = learnt(model, steps, handoffs, seeds)
     variance = values.var(axis=0, ddof=1)
     guess = near.scatter(steps, handoffs)
@@ -211,7 +211,7 @@ def test_training_scatters_as_estimated(seed: int, clock: str, handoffs: int) ->
 def test_a_step_too_large_for_the_memory_tracks_the_hidden_state() -> None:
     model = sticky(3, stay=0.998, n_hidden=2, ends=(0.0, 0.02)).model
     near = asymptotic(model, uniform(model), gap(model, uniform(model)))
-    step, seeds = clocks.constant(0.1), 300
+    step, seeds = clocks.constant(0.1), 200
     values = learnt(model, step, 5_000, seeds)
     measured = math.sqrt(near.visits @ values.var(axis=0, ddof=1))
     white = math.sqrt(0.1 * near.visits @ np.diagonal(plain_lyapunov(near.drift, near.noise)))
