@@ -115,7 +115,7 @@ def test_a_declared_oscillation_certifies_with_a_gap() -> None:
     h = oscillation(model, 0.0, 1.0)
     assert h == pytest.approx(0.08)  # of rewards, .8 (1 - gamma); kernels into cells agree
     for seed in range(5):
-        found = sandwich(model, handoffs=200_000, oscillation=h * (1 + 1e-9), seed=seed)
+        found = sandwich(model, handoffs=200_000, oscillation=h, seed=seed)
         assert holds(model, found) == (True, True)
         assert not found.recentred
         assert found.half_width > h  # it costs about h / (1 - beta)

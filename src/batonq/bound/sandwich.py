@@ -35,6 +35,7 @@ WIDE: Final = 0.45  # share of the range that the widest interval must have fall
 REFERENCE_SHARE: Final = 0.65  # of what is left for the reference phase
 SETTLING: Final = (2.0, 3.0)  # least and most phases after it, for each 1 / (1 - contraction)
 VISITS: Final = 75.0  # least handoffs a pair in each of them, for each 1 / (1 - contraction)
+ROUNDING: Final = 1e-9
 NOISE_FLOOR: Final = 1e-9  # relative; keeps quotients finite where targets do not vary
 
 
@@ -223,7 +224,7 @@ def _hidden(climb: _Climb) -> Assumption:
     name = "exact interface, or a declared bound h on what a cell hides"
     if climb.oscillation == 0:
         return Assumption(name, "met", "rewards and kernels are the same within each cell")
-    if climb.seen > climb.oscillation:
+    if climb.seen > climb.oscillation * (1 + ROUNDING):
         raise ModelError(
             f"certificate: refused: the declared oscillation {climb.oscillation:g} is too small: "
             f"targets vary by {climb.seen:.3g} within a cell; declare more"
