@@ -17,6 +17,7 @@ from batonq.icq import behaviour, clocks
 from batonq.icq.fold import Policy, at_random, folded, greedy
 
 try:
+    import pygame  # noqa: F401 - the board imports it
     from pettingzoo import make
 
     from batonq.icq.pettingzoo import from_pettingzoo, of, opposed, zero_sum

@@ -13,7 +13,7 @@ from gymnasium.spaces import Box, Dict, Discrete
 from gymnasium.utils.env_checker import check_env
 from gymnasium.wrappers import TimeLimit
 from models import small_model
-from wrapped import Walk, desk, same_tables
+from wrapped import Walk, desk, quickly, same_tables
 
 import batonq as bq
 from batonq.base.errors import ModelError
@@ -35,16 +35,17 @@ def test_gymnasiums_own_checker_passes(make, fold: bool) -> None:  # type: ignor
     source = make()
     if fold:
         source = folded(source, dict.fromkeys(list(source.agents)[1:], at_random))
-    check_env(to_gymnasium(source), skip_render_check=True)
+    check_env(to_gymnasium(source, quickly(source)), skip_render_check=True)
 
 
 @pytest.mark.parametrize("make", [desk, model])
 def test_there_and_back_is_the_centralised_learner_bit_for_bit(make) -> None:  # type: ignore[no-untyped-def]
-    back = from_gymnasium(to_gymnasium(make()), gamma=make().gamma, start=with_rng)
+    there = to_gymnasium(make(), quickly(make()))
+    back = from_gymnasium(there, gamma=make().gamma, start=with_rng)
     settings = {"handoffs": 2_000, "seeds": 2, "points": 2}
-    there = bq.train(back, **settings)
-    same_tables(there, bq.train(make(), learner="centralised", **settings), {"agent": "central"})
-    assert (there.quotes_crossed == 0).all()
+    run = bq.train(back, **settings)
+    same_tables(run, bq.train(make(), learner="centralised", **settings), {"agent": "central"})
+    assert (run.quotes_crossed == 0).all()
 
 
 def with_rng(env, rng):  # type: ignore[no-untyped-def]
@@ -122,6 +123,7 @@ def test_discovery_meets_what_random_play_meets() -> None:
     assert sorted(found["b"]) == [("from", 0), ("from", 1), ("from", 2)]  # met when truncated only
 
 
+@pytest.mark.compiled
 def test_frozen_lake_trains_to_its_known_value() -> None:
     lake = TimeLimit(FrozenLakeEnv(is_slippery=False), 100)
     source = from_gymnasium(lake, gamma=0.9, agent="walker")

@@ -11,7 +11,7 @@ import pytest
 from gymnasium.spaces import Box, Dict, Discrete
 from models import small_model
 from pettingzoo import AECEnv
-from wrapped import Walk, desk, same_tables
+from wrapped import Walk, desk, quickly, same_tables
 
 import batonq as bq
 from batonq.base.errors import ModelError
@@ -51,8 +51,9 @@ def model() -> ModelEnvironment:
 def test_pettingzoos_own_tests_pass(make) -> None:  # type: ignore[no-untyped-def]
     with warnings.catch_warnings(record=True) as met:
         warnings.simplefilter("always")
-        api_test(to_pettingzoo(make()), num_cycles=100)
-        seed_test(lambda: to_pettingzoo(make()), num_cycles=50)
+        encoding = quickly(make())
+        api_test(to_pettingzoo(make(), encoding), num_cycles=100)
+        seed_test(lambda: to_pettingzoo(make(), encoding), num_cycles=50)
     assert [one for one in met if not str(one.message).startswith(ADVICE)] == []
 
 
@@ -63,7 +64,8 @@ def with_rng(env, rng):  # type: ignore[no-untyped-def]
 @pytest.mark.parametrize("learner", ["icq", "no_scalar"])
 @pytest.mark.parametrize("make", [desk, model])
 def test_there_and_back_gives_the_same_numbers(make, learner: str) -> None:  # type: ignore[no-untyped-def]
-    back = from_pettingzoo(to_pettingzoo(make()), gamma=make().gamma, start=with_rng)
+    turns = to_pettingzoo(make(), quickly(make()))
+    back = from_pettingzoo(turns, gamma=make().gamma, start=with_rng)
     settings = {"learner": learner, "handoffs": 2_000, "seeds": 2, "points": 2}
     there, direct = bq.train(back, **settings), bq.train(make(), **settings)
     same_tables(there, direct)
@@ -200,6 +202,7 @@ def negamax(mine: frozenset[int], theirs: frozenset[int], move: int) -> float:
     return -0.9 * max(negamax(theirs, after, one) for one in free) if free else 0.0
 
 
+@pytest.mark.compiled
 def test_tic_tac_toe_is_solved_by_self_play_from_an_opening() -> None:
     run = bq.train(
         from_pettingzoo(tic_tac_toe().unwrapped, gamma=0.9, payoff=zero_sum, start=opening),
@@ -234,6 +237,7 @@ def moves_below(mine: frozenset[int], theirs: frozenset[int], known: set[object]
 MOVES = moves_below(frozenset({1}), frozenset({0, 4}), set())
 
 
+@pytest.mark.compiled
 def test_tic_tac_toe_against_a_random_opponent() -> None:
     game = folded(
         from_pettingzoo(tic_tac_toe(), gamma=0.9, payoff=of("player_1")), {"player_2": at_random}

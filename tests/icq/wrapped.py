@@ -9,6 +9,7 @@ import numpy as np
 
 import batonq as bq
 from batonq.icq.environment import Environment, Turn
+from batonq.icq.spaces import Encoding, discovered, enumerated
 
 
 def desk() -> Environment:
@@ -19,6 +20,11 @@ def desk() -> Environment:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.Desk()
+
+
+def quickly(environment: Environment) -> Encoding:
+    """The default encoding, from less play."""
+    return enumerated(discovered(environment, steps=2_000))
 
 
 class Walk:
