@@ -26,6 +26,7 @@ class Learner:
         learns: False for the random policy.
         phased: quotes come from tables frozen during a phase.
         neural: values are those of networks, kept in `tables` at every cell.
+        late: receivers answer when they have been answered themselves; see `variants`.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Learner:
     learns: bool = True
     phased: bool = False
     neural: bool = False
+    late: bool = False
 
 
 LEARNERS = {
@@ -42,6 +44,7 @@ LEARNERS = {
     for learner in (
         Learner("icq"),
         Learner("icq_phased", phased=True),
+        Learner("icq_late", late=True),
         Learner("icq_neural", neural=True),
         Learner("icq_neural_phased", phased=True, neural=True),
         Learner("centralised", sight="features"),

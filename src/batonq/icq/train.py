@@ -18,6 +18,7 @@ from batonq.icq.networks import Net
 from batonq.icq.neural import train_networks
 from batonq.icq.run import Run
 from batonq.icq.settings import Settings
+from batonq.icq.variants import Variant, train_late
 from batonq.smdp.model import FiniteICSMDP
 
 
@@ -42,6 +43,7 @@ def train(
     record: bool = False,
     workers: int | None = None,
     net: Net | None = None,
+    variant: Variant | None = None,
     make_q: MakeQ | None = None,
     exchange: Exchange | None = None,
     progress: Callable[[int], None] = _quiet,
@@ -50,8 +52,9 @@ def train(
 
     Args:
         source: a finite model (compiled, seeds in parallel threads) or an `Environment`.
-        learner: "icq", "icq_phased" (quotes from tables frozen during a phase), "icq_neural",
-            "icq_neural_phased", "centralised", "no_scalar", "monte_carlo" or "random".
+        learner: "icq", "icq_phased" (quotes from tables frozen during a phase), "icq_late" (quotes
+            given late, see `variants`; for finite models), "icq_neural", "icq_neural_phased",
+            "centralised", "no_scalar", "monte_carlo" or "random".
         sight: of the centralised learner: "features" (default; one table over what the holders
             see) or "joint" (one table over the joint state).
         handoffs: decision epochs per seed, at least 1.
@@ -69,6 +72,7 @@ def train(
         record: keep every agent's own records (`Run.handoffs`).
         workers: threads for the seeds of a finite model; by default one per processor.
         net: of "icq_neural" and "icq_neural_phased" on a finite model: width, radius, features.
+        variant: of "icq_late": how late, how far returns reach, a count bonus, averaging.
         make_q: for an environment, makes an agent's Q-function from (name, number of actions);
             tabular by default.
         exchange: for an environment, what happens to the scalar on its way, such as rounding.
@@ -100,14 +104,23 @@ def train(
         )
     if net is not None and not chosen.neural:
         raise ModelError(f"net: learner '{chosen.name}' has no networks; use 'icq_neural'")
+    if not isinstance(source, FiniteICSMDP) and chosen.late:
+        raise ModelError(f"learner: '{chosen.name}' is for finite models; use 'icq'")
+    if variant is not None and not chosen.late:
+        raise ModelError(f"variant: learner '{chosen.name}' has none; use 'icq_late'")
     if isinstance(source, FiniteICSMDP):
         if make_q is not None or exchange is not None:
             raise ModelError(
                 "make_q and exchange are for environments; wrap the model in ModelEnvironment"
             )
+        if start is not None and (chosen.neural or chosen.late):
+            raise ModelError(
+                f"start: learner '{chosen.name}' cannot go on from the tables of a run; they are "
+                "not all that it needs"
+            )
+        if chosen.late:
+            return train_late(source, chosen, settings, variant or Variant(), progress)
         if chosen.neural:
-            if start is not None:
-                raise ModelError("start: networks cannot go on from the tables of a run")
             return train_networks(source, chosen, settings, net or Net(), progress).run
         return train_finite(source, chosen, settings, progress, start)
     if start is not None:
