@@ -29,7 +29,10 @@ def summing(function: F) -> F:
     infinity keep their meaning, as nothing else of `fastmath` is on.
     """
     loose = {"reassoc", "contract", "nsz"}
-    return cast(F, numba.njit(cache=True, nogil=True, forceinline=True, fastmath=loose)(function))
+    loosely = numba.njit(
+        cache=True, nogil=True, forceinline=True, fastmath=loose, error_model="numpy"
+    )
+    return cast(F, loosely(function))
 
 
 def borrowed(array: np.ndarray) -> np.ndarray:

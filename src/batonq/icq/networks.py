@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Float
 
 from batonq.base.errors import ModelError
-from batonq.icq.neural_kernels import fill_all
+from batonq.icq.neural_kernels import GROUP, fill_all
 from batonq.smdp.model import FiniteICSMDP
 
 LONGEST: Final = 1e100  # features beyond which their length would overflow
@@ -62,7 +62,9 @@ def check_net(width: int, radius: float) -> None:
 
 
 def unit(features: Float[np.ndarray, "row feature"], constant: bool) -> Inputs:
-    """Append a 1 to every row if `constant`, then scale every row to length 1.
+    """Append a 1 to every row if `constant`, scale every row to length 1, pad it with zeros.
+
+    Zeros make the number of features a multiple of `GROUP`, as the kernels want it.
 
     Raises:
         ModelError: for a row that is not finite, too long, or zero.
@@ -81,8 +83,13 @@ def unit(features: Float[np.ndarray, "row feature"], constant: bool) -> Inputs:
             f"features: row {int(np.argmin(length))} is zero and has no direction; "
             "append a constant"
         )
-    scaled: np.ndarray = rows / length
-    return np.ascontiguousarray(scaled)
+    missing = padded(rows.shape[1]) - rows.shape[1]
+    return np.ascontiguousarray(np.pad(rows / length, ((0, 0), (0, missing))))
+
+
+def padded(n_features: int) -> int:
+    """The next multiple of `GROUP`."""
+    return -(-n_features // GROUP) * GROUP
 
 
 def inputs_of(model: FiniteICSMDP, net: Net) -> tuple[Inputs, ...]:
@@ -93,7 +100,7 @@ def inputs_of(model: FiniteICSMDP, net: Net) -> tuple[Inputs, ...]:
     """
     cells = [np.flatnonzero(model.cell_agent == agent) for agent in range(model.n_agents)]
     if net.features is None:
-        return tuple(np.eye(len(own)) for own in cells)
+        return tuple(unit(np.eye(len(own)), constant=False) for own in cells)
     if len(net.features) != model.n_cells:
         raise ModelError(
             f"features: {len(net.features)} rows for {model.n_cells} cells; give one row a cell"
@@ -148,7 +155,7 @@ class Networks:
 def new_networks(
     rng: np.random.Generator, n_actions: int, n_features: int, width: int, radius: float
 ) -> Networks:
-    """Networks at their start: standard normal weights, fair signs."""
-    start = rng.standard_normal((n_actions, n_features, width))
+    """Networks at their start: standard normal weights, also of padded features, fair signs."""
+    start = rng.standard_normal((n_actions, padded(n_features), width))
     signs = rng.integers(0, 2, (n_actions, width)) * 2.0 - 1.0
     return Networks(start.copy(), start, signs, float(radius))

@@ -27,7 +27,7 @@ from batonq.icq.finite import Layout, layout, listed, run_seeds
 from batonq.icq.kernels import Dynamics, dynamics, first_state
 from batonq.icq.linear import Features
 from batonq.icq.networks import Inputs, Net, Networks, check_net, inputs_of, new_networks, unit
-from batonq.icq.neural_kernels import fill_all, output, play_nets, shift
+from batonq.icq.neural_kernels import fill_all, learn, play_nets
 from batonq.icq.record import TRACE
 from batonq.icq.run import Run, Table
 from batonq.icq.settings import Settings
@@ -281,19 +281,18 @@ class NeuralQ:
         x, nets = self.seen(y), self.networks
         self.updates[action] += 1
         size = clocks.size(self._clock, self.updates[action])
-        centre = output(nets.start, nets.signs, action, x, 0, self._reach)
-        before = output(nets.weights, nets.signs, action, x, 0, self._reach) - centre
-        move = update.step(before, target, size) - before
-        shift(
+        learn(
+            nets.offset(x),
             nets.weights,
             nets.start,
             nets.signs,
             action,
             x,
             0,
-            self._reach,
-            move,
+            target,
+            size,
             nets.ball,
+            self._reach,
             self._length,
         )
 
