@@ -43,7 +43,7 @@ def test_samples_of_no_pair_are_refused() -> None:
 def test_radius_is_the_root_and_below_the_union_bound(
     spread: float, delta: float, width: float, expected: float
 ) -> None:
-    weights = prior(np.array([10.0**expected]), np.array(width), delta)
+    weights = prior(np.array([10.0**expected]), width, delta)
     found = radius(one(100, 0.0, spread * width**2), width, delta, weights)[0] * 100 / width
     lift = np.log(weights[0]) - PSI * spread
 
@@ -58,7 +58,7 @@ def test_radius_is_the_root_and_below_the_union_bound(
 
 def test_radius_is_near_the_normal_one_when_the_spread_was_foreseen() -> None:
     n, variance, delta = 100_000, 0.04, 1e-5
-    weights = prior(np.array([n * variance]), np.array(1.0), delta)
+    weights = prior(np.array([n * variance]), 1.0, delta)
     found = radius(one(n, 0.5, n * variance), 1.0, delta, weights)[0]
     ideal = np.sqrt(2 * variance * np.log(1 / delta) / n)
     assert ideal < found < 1.15 * ideal

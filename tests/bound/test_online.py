@@ -90,6 +90,7 @@ def test_local_clocks_against_a_plain_loop() -> None:
     assert found[0] == pytest.approx(1.15)
 
 
+@pytest.mark.compiled
 def test_local_clocks_shrink_and_constant_steps_settle() -> None:
     order = np.tile(np.arange(2), 100_000)
     setting = Setting(1.0, 2, len(order), 0.05)
@@ -100,6 +101,7 @@ def test_local_clocks_shrink_and_constant_steps_settle() -> None:
     assert settled[-1] == pytest.approx(noise(setting, step).total / 0.5, rel=1e-3)
 
 
+@pytest.mark.compiled
 def test_theorem_1_bounds_what_was_learnt() -> None:
     model = verdicts(2)
     best, handoffs, step = optimal(model).q, 200_000, 0.005

@@ -28,6 +28,7 @@ def test_memory_term_by_hand() -> None:
     assert memory_term(count, 0.0, np.inf, 4.0).tolist() == [0.0, 0.0, 0.0]
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("source", ["given", "longest discount", "samples"])
 def test_covers_with_each_source_of_beta(source: str) -> None:
     model = verdicts(1, twins=2)
@@ -49,6 +50,7 @@ def test_covers_with_each_source_of_beta(source: str) -> None:
     assert status["an upper bound on the contraction of the full model"] == wanted
 
 
+@pytest.mark.compiled
 def test_wider_than_the_sandwich_on_the_same_samples() -> None:
     model = verdicts(1, twins=2)
     same = {"handoffs": 1_000_000, "interval": (0.0, 1.0), "seed": 4}
@@ -56,6 +58,7 @@ def test_wider_than_the_sandwich_on_the_same_samples() -> None:
     assert sandwich(model, scalars=2, **same).half_width < other.bound / 3
 
 
+@pytest.mark.compiled
 def test_with_a_gap_it_knows_the_model() -> None:
     for seed in range(4):
         hidden = sticky(seed, gamma=0.8, stay=0.5, n_hidden=2)

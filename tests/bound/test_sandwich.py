@@ -15,10 +15,12 @@ from batonq.bound.premises import (
     discount_bound,
     oscillation,
     oscillation_of,
+    settled_range,
 )
-from batonq.bound.sandwich import Reference, Sandwich, sandwich, sandwich_phase
+from batonq.bound.sandwich import Reference, Sandwich, Side, sandwich, sandwich_phase
 from batonq.icq.behaviour import epsilon_greedy, uniform
 from batonq.icq.kernels import first_state, sample
+from batonq.icq.observe import observe
 from batonq.smdp.exact import evaluate, optimal
 from batonq.smdp.families import keeps_control, long_or_short, random_model, ring
 from batonq.smdp.model import FiniteICSMDP
@@ -48,6 +50,7 @@ def holds(model: FiniteICSMDP, found: Sandwich) -> tuple[bool, bool]:
     return bool(inside[model.mask].all()), bool(good.all())
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("scalars", [1, 2])
 @pytest.mark.parametrize("recentre", [False, True])
 def test_encloses_values_and_certifies_the_policy(scalars: int, recentre: bool) -> None:
@@ -65,6 +68,7 @@ def test_encloses_values_and_certifies_the_policy(scalars: int, recentre: bool) 
     assert np.abs(found.middle[model.cell] - best)[model.mask].max() <= found.half_width
 
 
+@pytest.mark.compiled
 def test_recentring_narrows_what_two_scalars_and_one_certify() -> None:
     for scalars in (1, 2):
         plain, recentred = certified(scalars, False), certified(scalars, True)
@@ -78,6 +82,7 @@ def test_same_seed_same_bits() -> None:
     assert (first.lower == second.lower).all()
 
 
+@pytest.mark.compiled
 def test_optimistic_behaviour_is_allowed() -> None:
     model = verdicts(0, twins=2)
     found = sandwich(
@@ -92,6 +97,7 @@ def test_optimistic_behaviour_is_allowed() -> None:
     assert found.half_width < 0.15
 
 
+@pytest.mark.compiled
 def test_masked_actions_are_left_out() -> None:
     probe = keeps_control()
     found = sandwich(probe.model, handoffs=100_000, scalars=2, seed=0)
@@ -110,6 +116,7 @@ def test_an_interface_that_hides_is_refused() -> None:
         sandwich(hidden_mode(), handoffs=10_000, oscillation=0.001)
 
 
+@pytest.mark.compiled
 def test_a_declared_oscillation_certifies_with_a_gap() -> None:
     model = hidden_mode()
     h = oscillation(model, 0.0, 1.0)
@@ -147,6 +154,33 @@ def test_one_agent_alone_gets_what_the_whole_gets() -> None:
     )
     assert (whole[:3] == alone).all()
     assert (whole <= 0.9).all()
+
+
+@pytest.mark.compiled
+def test_protocol_by_agents_that_have_their_own_logs_only() -> None:
+    """One scalar a handoff in alternating phases; every agent's tables from its own log."""
+    model, delta, share = verdicts(0), 0.05, 12
+    pairs = int(model.cell_mask.sum())
+    tables = {"upper": np.ones(model.cell_mask.shape), "lower": np.zeros(model.cell_mask.shape)}
+    for phase in range(share):
+        side: Side = "upper" if phase % 2 == 0 else "lower"
+        logs = observe(model, tables[side].copy(), handoffs=20_000, seed=phase)
+        for name, log in logs.items():
+            own = np.flatnonzero(model.cell_agent == model.agents.index(name))
+            assert [log.observations[k] for k in range(len(own))] == own.tolist()
+            pair = log.y * model.n_actions + log.action
+            target = log.reward + log.gamma**log.duration * log.quote
+            seen = moments(pair, target, len(own) * model.n_actions, 0.5)
+            moved = sandwich_phase(
+                tables[side][own].ravel(), side, seen, width=1.0, delta=delta / share / pairs
+            )
+            tables[side][own] = moved.reshape(len(own), model.n_actions)
+    best = optimal(model).q
+    assert (tables["lower"][model.cell] <= best).all()
+    assert (best <= tables["upper"][model.cell]).all()
+    assert (tables["upper"] - tables["lower"]).max() < 0.5
+    deployed = evaluate(model, policy_of_cells(model, tables["lower"].argmax(axis=1)))
+    assert (deployed.q >= tables["lower"][model.cell] - 1e-9).all()
 
 
 def test_phase_by_hand() -> None:
@@ -231,6 +265,14 @@ def test_a_range_is_kept_and_is_the_smallest() -> None:
         for wrong in ((low, high - 1e-6), (low + 1e-6, high)):
             with pytest.raises(ModelError, match="range"):
                 check_range(model, *wrong)
+
+
+def test_a_range_that_is_a_point_is_widened() -> None:
+    probe = ring(0.9, rewards=(0.0, 0.0))
+    assert attainable_range(probe.model) == (0.0, 0.0)
+    assert settled_range(probe.model, None) == (0.0, 1.0)
+    found = sandwich(probe.model, handoffs=5_000)
+    assert holds(probe.model, found) == (True, True)
 
 
 def test_undiscounted_pay_on_the_way_has_no_range() -> None:

@@ -84,7 +84,7 @@ def moments(
 
 
 def prior(
-    spread: Float[np.ndarray, "*pair"], width: Float[np.ndarray, "*pair"], delta: float
+    spread: Float[np.ndarray, "*pair"], width: Float[np.ndarray, "*pair"] | float, delta: float
 ) -> Float[np.ndarray, "*pair grid"]:
     """Weights on the grid that favour what suits an expected V_n; any guess leaves it valid.
 

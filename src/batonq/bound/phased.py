@@ -18,7 +18,7 @@ from batonq.bound.assumption import Assumption
 from batonq.bound.concentration import Moments, prior, radius
 from batonq.bound.gap import Gap, horizon, is_exact
 from batonq.bound.phases import Stream, best_of, lengths, stream
-from batonq.bound.premises import attainable_range, check_range, discount_bound
+from batonq.bound.premises import discount_bound, settled_range
 from batonq.bound.residual import Watched
 from batonq.icq.behaviour import Behaviour, uniform
 from batonq.smdp.model import FiniteICSMDP
@@ -115,9 +115,7 @@ def phased(
     exact = is_exact(model)
     _check(exact, gap, contraction, estimate_contraction, plan)
     gap = None if exact else gap
-    low, high = attainable_range(model) if interval is None else interval
-    high = high if interval is not None or high > low else low + 1.0  # nothing is ever paid
-    check_range(model, low, high)
+    low, high = settled_range(model, interval)
     pairs, mask = int(model.cell_mask.sum()), model.cell_mask
     beta = discount_bound(model) if contraction is None else contraction
     steps = lengths(handoffs, pairs, beta) if plan is None else plan
@@ -207,7 +205,7 @@ def _play(
         delta = share * length / sum(steps)
         last = kept.seen[-1].spread / steps[len(kept.seen) - 1] * length if kept.seen else np.nan
         spread = np.broadcast_to(np.maximum(last, 1e-9 * (high - low) ** 2), values.shape)
-        weights = prior(spread, np.array(high - low), delta)
+        weights = prior(spread, high - low, delta)
         answers = [best_of(stream.model, values), *ones]
         guesses = [values.copy(), *(np.full(values.shape, 0.5) for _ in ones)]
         seen, *rest = stream.phase(length, answers, guesses, values, (True, *(False for _ in ones)))

@@ -17,6 +17,7 @@ from batonq.smdp.durations import SLACK, Durations, Law
 from batonq.smdp.model import FiniteICSMDP
 
 ROUNDING: Final = 1e-12
+POINT: Final = 1e-9  # a range this much shorter than its ends are large counts as a point
 
 
 def attainable_range(model: FiniteICSMDP) -> tuple[float, float]:
@@ -37,6 +38,19 @@ def attainable_range(model: FiniteICSMDP) -> tuple[float, float]:
             "that returns are unbounded; give gamma < 1"
         )
     return min(low, high), max(low, high)
+
+
+def settled_range(model: FiniteICSMDP, declared: tuple[float, float] | None) -> tuple[float, float]:
+    """The declared range, checked, or the attainable one, of length 1 if it is a point.
+
+    Raises:
+        ModelError: if there is none, or if the declared one does not hold.
+    """
+    low, high = attainable_range(model) if declared is None else declared
+    if declared is None and high - low <= POINT * (1 + abs(low)):
+        high = low + 1.0
+    check_range(model, low, high)
+    return low, high
 
 
 def check_range(model: FiniteICSMDP, low: float, high: float) -> None:

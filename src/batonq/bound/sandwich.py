@@ -22,7 +22,7 @@ from batonq.bound.assumption import Assumption
 from batonq.bound.concentration import Moments, prior, radius
 from batonq.bound.gap import is_exact
 from batonq.bound.phases import Stream, best_of, lengths, split, stream
-from batonq.bound.premises import attainable_range, check_range, oscillation_of
+from batonq.bound.premises import oscillation_of, settled_range
 from batonq.icq.behaviour import Behaviour, uniform
 from batonq.smdp.model import FiniteICSMDP
 
@@ -185,9 +185,7 @@ def sandwich(
         raise ModelError(f"certificate: {scalars} scalars a handoff; give 1 or 2")
     if not 0 < delta < 1:
         raise ModelError(f"certificate: delta {delta:g} is not in (0, 1)")
-    low, high = attainable_range(model) if interval is None else interval
-    high = high if interval is not None or high > low else low + 1.0  # nothing is ever paid
-    check_range(model, low, high)
+    low, high = settled_range(model, interval)
     h = _declared(model, oscillation)
     pairs = int(model.cell_mask.sum())
     mean_discount = float(model.sum_rows(model.discounted)[model.mask].mean())
@@ -284,7 +282,7 @@ class _Climb:
         values = (best_of(model, self.upper) + best_of(model, self.lower)) / 2
         length = int(REFERENCE_SHARE * handoffs)
         delta = length * self.share / 2
-        weights = prior(self.expected("upper", False, length), np.array(self.width), delta)
+        weights = prior(self.expected("upper", False, length), self.width, delta)
         middle = (self.upper + self.lower) / 2
         (seen,) = self.stream.phase(length, [values], [middle], self.upper)
         found = Reference(seen.mean, radius(seen, self.width, delta, weights))
@@ -310,7 +308,7 @@ class _Climb:
             guesses = [np.zeros(self.upper.shape) for _ in sides]
             widths = [_reach(answer, self.width) for answer in answers]
         weights = [
-            prior(self.expected(side, differences, handoffs), np.array(width), delta)
+            prior(self.expected(side, differences, handoffs), width, delta)
             for side, width in zip(sides, widths, strict=True)
         ]
         seen = self.stream.phase(handoffs, answers, guesses, self.upper, paid=not differences)
