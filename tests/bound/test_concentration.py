@@ -97,7 +97,7 @@ def test_time_uniform_coverage_where_a_fixed_sample_size_fails() -> None:
     before = np.concatenate([np.full((runs, 1), 0.5), np.cumsum(walk, axis=1)[:, :-1] / n[:-1]], 1)
     spread = np.cumsum((walk - before) ** 2, axis=1)
     uniform = np.zeros(runs, np.bool_)
-    for k in range(0, horizon, 100):
+    for k in range(0, horizon, 200):
         seen = Moments(np.full(runs, n[k]), error[:, k] + 0.5, spread[:, k])
         uniform |= error[:, k] > radius(seen, 1.0, delta)
     assert hoeffding > 2 * delta

@@ -88,14 +88,14 @@ def test_zero_residual_does_not_make_targets_independent() -> None:
     onward = np.bincount(rows, kernel.weight * start[kernel.successor, 0], minlength=2)
     backed_up = kernel.reward[:, 0] + onward
     outside = 0
-    for seed in range(20):
+    for seed in range(8):
         stream = phases.stream(model, act_uniformly(), seed)
         (seen,) = stream.phase(2_000, [start[:, 0]], [start], start)
         off = np.abs(seen.mean[:, 0] - backed_up)
         outside += bool((off > radius(seen, 2.0, 0.05 / 4)[:, 0]).any())
         run = phased(model, handoffs=20_000, contraction=found.contraction, gap=found, seed=seed)
         assert np.abs(run.values[model.cell] - optimal(model).q).max() <= run.bound + 1e-9
-    assert outside >= 18  # a claim of 5 % would allow 1
+    assert outside >= 7  # of 8; a claim of 5 % would hardly ever allow 2
     with pytest.raises(ModelError, match="refused"):
         sandwich(model, handoffs=10_000)
 

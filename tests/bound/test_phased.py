@@ -50,6 +50,15 @@ def test_covers_with_each_source_of_beta(source: str) -> None:
     assert status["an upper bound on the contraction of the full model"] == wanted
 
 
+def test_few_handoffs_are_loose_and_still_right() -> None:
+    model = verdicts(1, n_cells=3)
+    best = optimal(model).q
+    for settings in ({}, {"estimate_contraction": True}):
+        found = phased(model, handoffs=4_000, interval=(0.0, 1.0), seed=5, **settings)
+        assert (np.abs(found.values[model.cell] - best) <= found.radii[model.cell]).all()
+        assert found.assumptions[1].status == "met"
+
+
 @pytest.mark.compiled
 def test_wider_than_the_sandwich_on_the_same_samples() -> None:
     model = verdicts(1, twins=2)

@@ -21,9 +21,10 @@ from batonq.bound.sandwich import Reference, Sandwich, Side, sandwich, sandwich_
 from batonq.icq.behaviour import epsilon_greedy, uniform
 from batonq.icq.kernels import first_state, sample
 from batonq.icq.observe import observe
+from batonq.smdp import durations
 from batonq.smdp.exact import evaluate, optimal
 from batonq.smdp.families import keeps_control, long_or_short, random_model, ring
-from batonq.smdp.model import FiniteICSMDP
+from batonq.smdp.model import FiniteICSMDP, from_entries
 from batonq.smdp.policies import policy_of_cells
 
 
@@ -73,6 +74,25 @@ def test_recentring_narrows_what_two_scalars_and_one_certify() -> None:
     for scalars in (1, 2):
         plain, recentred = certified(scalars, False), certified(scalars, True)
         assert recentred.half_width < 0.8 * plain.half_width
+
+
+@pytest.mark.parametrize("scalars", [1, 2])
+def test_recentres_on_a_ring_in_closed_form(scalars: int) -> None:
+    probe = ring(0.6)
+    found = sandwich(probe.model, handoffs=30_000, scalars=scalars, seed=3)
+    assert found.recentred
+    assert (found.lower <= probe.optimal).all()
+    assert (probe.optimal <= found.upper).all()
+    assert found.half_width < 0.05 * np.diff(found.range)[0]
+    assert found.loss.max() == pytest.approx(2 * found.half_width)  # one action: nothing is lost
+
+
+def test_too_small_an_oscillation_is_found_out_from_the_tables() -> None:
+    with pytest.raises(ModelError, match=r"targets vary by 0\.08 within a cell"):
+        sandwich(hidden_mode(), handoffs=1_000, oscillation=0.07)
+    found = sandwich(hidden_mode(), handoffs=1_000, oscillation=0.08)
+    assert found.oscillation == 0.08
+    assert found.assumptions[0].status == "met"
 
 
 def test_same_seed_same_bits() -> None:
@@ -265,6 +285,26 @@ def test_a_range_is_kept_and_is_the_smallest() -> None:
         for wrong in ((low, high - 1e-6), (low + 1e-6, high)):
             with pytest.raises(ModelError, match="range"):
                 check_range(model, *wrong)
+
+
+def test_range_and_discount_with_laws_of_duration_of_every_kind() -> None:
+    laws = durations.finite(
+        np.array([0, 1]), [np.array([3, 5]), np.array([2])], [np.array([0.5, 0.5]), np.array([1.0])]
+    )
+    model = from_entries(
+        agents=["one"],
+        holder=np.zeros(2, np.int64),
+        reward=np.array([[1.0], [-1.0]]),
+        state=np.array([0, 1]),
+        action=np.zeros(2, np.int64),
+        successor=np.array([1, 0]),
+        probability=np.array([1.0, 0.5]),
+        durations=laws,
+        gamma=0.5,
+    )
+    # State 0: 1 + x / 8 or x / 32; state 1: -1 + x / 4, or -1 as it ends.
+    assert attainable_range(model) == pytest.approx((-4 / 3, 8 / 7))
+    assert discount_bound(model) == pytest.approx(1 / 4)
 
 
 def test_a_range_that_is_a_point_is_widened() -> None:
