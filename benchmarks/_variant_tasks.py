@@ -118,7 +118,7 @@ TASKS: Final = (
     Task("chain", _chain, 20_000, sparse=True),
     Task("lock", lambda rng: line(rng, 20, 3, 0.0, back=False), 20_000, sparse=True),
     Task("corridor", _corridor, 60_000, sparse=True),
-    Task("prize", one_prize, 300_000, sparse=True),
+    Task("prize", one_prize, 200_000, sparse=True),
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from importlib import util
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
@@ -319,13 +319,9 @@ def test_what_does_not_go_together_is_named() -> None:
 @pytest.fixture(scope="module")
 def pairs() -> ModuleType:
     """The kernel of the variants that did not win, which lives with the benchmark."""
-    path = Path(__file__).parents[2] / "benchmarks" / "_pairs.py"
-    spec = util.spec_from_file_location("pairs", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(Path(__file__).parents[2])
+        return import_module("benchmarks._pairs")
 
 
 def test_double_q_one_table_chooses_and_the_other_says_what_it_is_worth(pairs: ModuleType) -> None:
