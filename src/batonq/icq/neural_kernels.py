@@ -104,19 +104,22 @@ def shift(
         length[r] = 0.0
     outside = 0
     for group in range(n_features // GROUP):
-        i = GROUP * group
+        # Unsigned of 32 bits, so that the compiler tests for overlap row by row: over all rows
+        # together, where i is linear in `group`, the test fails and nothing is vectorised.
+        i = np.uint32(GROUP * group)
         x0, x1, x2, x3 = inputs[row, i], inputs[row, i + 1], inputs[row, i + 2], inputs[row, i + 3]
         outside = 0
         for r in range(width):
-            w0 = weights[action, i, r] + reach[r] * x0
-            w1 = weights[action, i + 1, r] + reach[r] * x1
-            w2 = weights[action, i + 2, r] + reach[r] * x2
-            w3 = weights[action, i + 3, r] + reach[r] * x3
+            push, before = reach[r], length[r]
+            w0 = weights[action, i, r] + push * x0
+            w1 = weights[action, i + 1, r] + push * x1
+            w2 = weights[action, i + 2, r] + push * x2
+            w3 = weights[action, i + 3, r] + push * x3
             weights[action, i, r] = w0
             weights[action, i + 1, r] = w1
             weights[action, i + 2, r] = w2
             weights[action, i + 3, r] = w3
-            total = length[r] + (
+            total = before + (
                 (w0 - start[action, i, r]) ** 2
                 + (w1 - start[action, i + 1, r]) ** 2
                 + (w2 - start[action, i + 2, r]) ** 2
