@@ -150,14 +150,14 @@ def population(
         if (permitted := mask[own, action]).any()
     ]
     wanted = np.where(mask, fixed.q, 0.0)
-    rms, stationarity = [_rms(values - wanted, weight)], []
+    rms, stationarity = [rms_of(values - wanted, weight)], []
     for _ in range(steps):
-        difference = np.where(mask, _backed_up(fixed, mask, values) - values, 0.0)
+        difference = np.where(mask, backed_up(fixed, mask, values) - values, 0.0)
         square = sum(one.step(difference[own, action]) for own, action, one in descents)
         for own, nets, seen in zip(cells, networks, inputs, strict=True):
             values[own] = nets.values(seen)
-        rms.append(_rms(values - wanted, weight))
-        stationarity.append(math.sqrt(square) / max(_rms(difference, weight), TINY))
+        rms.append(rms_of(values - wanted, weight))
+        stationarity.append(math.sqrt(square) / max(rms_of(difference, weight), TINY))
     names = model.agents
     return Population(
         dict(zip(names, networks, strict=True)),
@@ -220,7 +220,7 @@ def _output(
     return out
 
 
-def _backed_up(
+def backed_up(
     fixed: Aggregated,
     mask: Bool[np.ndarray, "cell action"],
     values: Float[np.ndarray, "cell action"],
@@ -233,7 +233,8 @@ def _backed_up(
     return out
 
 
-def _rms(
+def rms_of(
     error: Float[np.ndarray, "cell action"], weight: Float[np.ndarray, "cell action"]
 ) -> float:
+    """Length of an error in L2(weight)."""
     return math.sqrt(float((weight * error**2).sum()))
