@@ -21,13 +21,13 @@ from typing import Final
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.special import logsumexp
 
 from batonq.base.errors import ModelError
 
 GRID: Final[np.ndarray] = np.exp(np.linspace(np.log(2e-4), np.log(0.9), 36))  # of l, in (0, 1)
 PSI: Final[np.ndarray] = -np.log1p(-GRID) - GRID
 NEWTON_STEPS: Final = 12
+CLOSE: Final = 1e-6  # relative step at which Newton stops
 SPREADING: Final = 2.0  # the prior falls by exp(-2) when l is wrong by a factor e
 FLOOR: Final = 0.1  # share of the prior spread evenly, against wrong guesses
 
@@ -134,9 +134,13 @@ def radius(
     total = ((goal - lift) / GRID).min(axis=-1)  # the union bound, at or beyond the root
     for _ in range(NEWTON_STEPS):  # log M is convex and increasing: each step stays beyond it
         terms = GRID * total[..., None] + lift
-        level = logsumexp(terms, axis=-1)
-        slope = (GRID * np.exp(terms - level[..., None])).sum(axis=-1)
-        total = total - np.maximum(level - goal, 0.0) / slope
+        top = terms.max(axis=-1)
+        shares = np.exp(terms - top[..., None])
+        mass = shares.sum(axis=-1)
+        step = np.maximum(top + np.log(mass) - goal, 0.0) * mass / (shares @ GRID)
+        total = total - step
+        if (step <= CLOSE * total).all():
+            break
     with np.errstate(divide="ignore"):
         found: np.ndarray = np.where(seen.count > 0, c * total / seen.count, np.inf)
     return found

@@ -31,10 +31,10 @@ Table: TypeAlias = Float[np.ndarray, "cell action"]
 
 # When and how to recentre, found on models of three families; any values are valid.
 WARM_UP: Final = 0.15  # share of the handoffs after which it may start
-WIDE: Final = 0.45  # share of the range that the widest interval must have fallen below
-REFERENCE_SHARE: Final = 0.65  # of what is left for the reference phase
-SETTLING: Final = (2.0, 3.0)  # least and most phases after it, for each 1 / (1 - contraction)
-VISITS: Final = 75.0  # least handoffs a pair in each of them, for each 1 / (1 - contraction)
+WIDE: Final = 0.6  # share of the range that the widest interval must have fallen below
+REFERENCE_SHARE: Final = 0.5  # of what is left for the reference phase
+SETTLING: Final = (1.5, 3.0)  # least and most phases after it, for each 1 / (1 - contraction)
+VISITS: Final = 50.0  # least handoffs a pair in each of them, for each 1 / (1 - contraction)
 ROUNDING: Final = 1e-9
 NOISE_FLOOR: Final = 1e-9  # relative; keeps quotients finite where targets do not vary
 
