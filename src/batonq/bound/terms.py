@@ -1,0 +1,263 @@
+"""The three terms of the bound, each measured, estimated and certified as far as can be.
+
+Approximation, interface gap and residual add up to the distance of what was learnt from the
+oracle's Q* (theory, sections 6 to 12). A certificate is proved; an estimate is not; what cannot be
+had says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from jaxtyping import Float
+
+from batonq.base.errors import ModelError
+from batonq.bound.asymptotic import asymptotic
+from batonq.bound.from_records import of_log, of_run
+from batonq.bound.gap import Gap, covering, gap
+from batonq.bound.lines import Figure, Term, Terms
+from batonq.bound.online import Setting, local_clocks
+from batonq.bound.premises import attainable_range, check_range
+from batonq.bound.residual import pair_numbers, watched
+from batonq.bound.sandwich import Sandwich, sandwich
+from batonq.icq import clocks
+from batonq.icq.behaviour import EPSILON_GREEDY, Behaviour
+from batonq.icq.clocks import Clock
+from batonq.icq.log import Log
+from batonq.icq.observe import values_of
+from batonq.icq.run import Run
+from batonq.smdp.exact import evaluate
+from batonq.smdp.model import FiniteICSMDP
+from batonq.smdp.policies import uniform
+
+HANDOFFS: Final = 1_000_000
+UNIFORM: Final = Behaviour(EPSILON_GREEDY, 1.0)
+NO_RUN: Final = "not available: give a run on this model"
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A model under a behaviour, and perhaps a run on it: what every line is computed from."""
+
+    model: FiniteICSMDP
+    behaviour: Float[np.ndarray, "cell action"]
+    gap: Gap
+    run: Run | None
+    delta: float
+
+    def clock(self) -> Clock:
+        """The step sizes of the run, which must be of IC-Q under the uniform behaviour.
+
+        Raises:
+            ModelError: if it is not.
+        """
+        if self.run is None:
+            raise ModelError("give a run on this model")
+        behaviour = Behaviour(*self.run.settings["behaviour"])
+        if self.run.learner != "icq" or behaviour != UNIFORM:
+            raise ModelError("only for 'icq' under the uniform behaviour")
+        given = self.run.settings["clock"]
+        if given is None:
+            return clocks.rescaled_linear(self.model.contraction)
+        return Clock(*given)
+
+
+def bound(
+    source: FiniteICSMDP | Run | Log,
+    *,
+    run: Run | None = None,
+    behaviour: Float[np.ndarray, "cell action"] | None = None,
+    handoffs: int = HANDOFFS,
+    delta: float = 0.05,
+    oscillation: float | None = None,
+    scalars: int = 1,
+    seed: int = 0,
+) -> Terms:
+    """The three terms of a model (and of a run on it), of a run alone, or of one agent's log.
+
+    Args:
+        source: a finite model: terms are exact and certificates come from a simulated play; a run:
+            what its seeds tell; a log: what one agent can tell from its own records.
+        run: with a model, a run on it, to be measured against the exact solution.
+        behaviour: of the model's exact terms; uniform by default. The run must have used it.
+        handoffs: how many the certificate may use.
+        delta: chance that the certificate fails, in (0, 1).
+        oscillation: a declared bound h on what a cell hides; behind an interface that is not
+            exact there is no certificate without it.
+        scalars: 1 or 2 scalars a handoff in the certificate's play.
+        seed: of that play.
+
+    Raises:
+        ModelError: for a model, run or option that cannot be right.
+        DataError: for a log with too little in it.
+    """
+    if isinstance(source, Log):
+        return of_log(source)
+    if isinstance(source, Run):
+        return of_run(source)
+    if not (handoffs >= 1 and 0 < delta < 1 and scalars in (1, 2)):
+        raise ModelError(
+            f"bound: {handoffs} handoffs, delta {delta:g}, {scalars} scalars; "
+            "give at least 1 handoff, a delta in (0, 1) and 1 or 2 scalars"
+        )
+    chances = covering(source, uniform(source) if behaviour is None else behaviour)
+    case = Case(source, chances, gap(source, chances), run, delta)
+
+    def certificate() -> Sandwich:
+        return sandwich(
+            source,
+            handoffs=handoffs,
+            delta=delta,
+            oscillation=oscillation,
+            scalars=scalars,
+            seed=seed,
+        )
+
+    try:
+        sure: Sandwich | str = certificate()
+    except ModelError as error:
+        sure = f"not available: {error}"
+    return _of_model(case, sure)
+
+
+def _of_model(case: Case, sure: Sandwich | str) -> Terms:
+    """Every line of a finite model; `sure` is Theorem S, or why it is not available."""
+    model, found = case.model, case.gap
+    residual, total, loss = _measured(case)
+    spread = _or_reason(lambda: _expected(case))
+    expected = spread
+    if spread.value is not None:
+        both = float(np.hypot(spread.value, found.rms))
+        expected = Figure(both, note="root of the sum of squares of gap and residual")
+    width, lost = _certified(sure)
+    table = Figure(0.0, note="values are a table")
+    if case.run is not None and case.run.learner.startswith("icq_neural"):
+        table = Figure(None, note="not available: part of the residual here; see icq.population")
+    reason = Figure(None, note="not available: computed exactly instead")
+    return Terms(
+        f"a model of {model.n_states} states, {model.n_cells} cells, {model.n_agents} agents",
+        (
+            Term("approximation", table, reason, replace(table, note="")),
+            Term(
+                "interface gap",
+                Figure(found.rms, note="|Q* - Qhat*| in L2(mu), exact"),
+                reason,
+                Figure(found.resolvent, note="largest |Q* - Qhat*|, by the signed resolvent"),
+            ),
+            Term("residual", residual, spread, _or_reason(lambda: _recursion(case))),
+            Term("total", total, expected, width),
+            Term("policy loss", loss, reason, lost),
+        ),
+        sure.assumptions if isinstance(sure, Sandwich) else (),
+    )
+
+
+def _or_reason(make: Callable[[], Figure]) -> Figure:
+    """A figure, or why it is not available."""
+    try:
+        return make()
+    except ModelError as error:
+        told = str(error)
+        return Figure(None, note=told if "not available" in told else f"not available: {told}")
+
+
+def _certified(sure: Sandwich | str) -> tuple[Figure, Figure]:
+    """Theorem S: for the total and for the loss of its policy."""
+    if isinstance(sure, str):
+        return Figure(None, note=sure), Figure(None, note=sure)
+    low, high = sure.range
+    how = (
+        f"Theorem S, {sure.handoffs} handoffs with {sure.scalars} scalar(s), delta {sure.delta:g}, "
+        f"targets in [{low:.4g}, {high:.4g}]"
+    )
+    if 2 * sure.half_width >= high - low:
+        how += "; vacuous: give more handoffs"
+    return (
+        Figure(sure.half_width, note=f"largest |middle of the sandwich - Q*|: {how}"),
+        Figure(sure.initial_loss, note=f"from the initial law, of the sandwich's policy: {how}"),
+    )
+
+
+def _measured(case: Case) -> tuple[Figure, Figure, Figure]:
+    """Distances of a run's tables from Qhat* and Q*, and the loss of its greedy policy."""
+    model, found, run = case.model, case.gap, case.run
+    if run is None:
+        none = Figure(None, note=NO_RUN)
+        lost = float(model.initial @ found.loss)
+        return none, none, Figure(lost, note="of the policy greedy in Qhat*, from the initial law")
+    visits = found.visits
+    apart: list[float] = []
+    away: list[float] = []
+    lost_by: list[float] = []
+    best = float(model.initial @ found.optimal.value)
+    for seed in range(run.seeds):
+        q = values_of(run, model, seed)
+        own = np.where(model.mask, q[model.cell], 0.0)
+        for kept, wanted in (
+            (apart, found.aggregated.q[model.cell]),
+            (away, found.optimal.q),
+        ):
+            error = np.subtract(own, wanted, out=np.zeros(own.shape), where=model.mask)
+            kept.append(float(np.sqrt((visits * error**2).sum())))
+        greedy = np.where(model.cell_mask, q, -np.inf).argmax(axis=1)[model.cell]
+        lost_by.append(best - float(model.initial @ evaluate(model, greedy).value))
+    return (
+        _over_seeds(apart, "|Q_T - Qhat*| in L2(mu)"),
+        _over_seeds(away, "|Q_T - Q*| in L2(mu)"),
+        _over_seeds(lost_by, "of the run's greedy policy, from the initial law"),
+    )
+
+
+def _over_seeds(values: list[float], note: str) -> Figure:
+    from scipy import stats
+
+    if len(values) < 2 or np.ptp(values) == 0:
+        return Figure(float(np.mean(values)), note=f"{note}, {len(values)} seed(s)")
+    ends = stats.ttest_1samp(values, 0.0).confidence_interval(0.95)
+    return Figure(
+        float(np.mean(values)), float(ends.low), float(ends.high), f"{note}, {len(values)} seeds"
+    )
+
+
+def _expected(case: Case) -> Figure:
+    """Expected size of the residual of a run, by the asymptotic law."""
+    clock = case.clock()
+    assert case.run is not None  # noqa: S101 - clock() has made sure
+    law = asymptotic(case.model, case.behaviour, case.gap)
+    rms = law.scatter(clock, int(case.run.settings["handoffs"])).rms
+    return Figure(rms, note="asymptotic law of the run's step sizes; never a guarantee")
+
+
+def _recursion(case: Case) -> Figure:
+    """Theorem 1 along the run's own order of updates; eta and beta are those of the model."""
+    clock = case.clock()
+    model, found, run = case.model, case.gap, case.run
+    assert run is not None  # noqa: S101 - clock() has made sure
+    if not run.traces:
+        raise ModelError("needs the order of updates; train(..., record=True)")
+    initial, (low, high) = float(run.settings["initial"]), attainable_range(model)
+    low, high = min(low, initial), max(high, initial)
+    check_range(model, low, high)
+    numbers = pair_numbers(model.cell_mask)
+    setting = Setting(
+        width=high - low,
+        n_pairs=int(numbers.max()) + 1,
+        handoffs=len(run.traces[0]),
+        delta=case.delta / run.seeds,
+        residual=0.0 if found.exact else found.residual_sup,
+        span=0.0 if found.exact else watched(model, case.behaviour, found).span,
+    )
+    start = float(np.abs(found.aggregated.q[model.cell_mask] - initial).max())
+    ends = [
+        local_clocks(
+            setting, clock, model.contraction, numbers[trace["cell"], trace["action"]], start
+        )[-1]
+        for trace in run.traces
+    ]
+    note = f"largest |Q_T - Qhat*|: Theorem 1 for local clocks, delta {case.delta:g} over all seeds"
+    if max(ends) >= high - low:
+        note += "; vacuous"
+    return Figure(float(max(ends)), note=f"{note}; known from the model, not from data")
