@@ -9,8 +9,14 @@ from batonq._version import __version__
 
 if TYPE_CHECKING:
     from batonq import testing
+    from batonq.bound.refine import refine
+    from batonq.bound.terms import bound
     from batonq.icq.compare import compare
     from batonq.icq.environment import Environment, Turn
+    from batonq.icq.gymnasium import from_gymnasium, to_gymnasium
+    from batonq.icq.log import Log
+    from batonq.icq.observe import observe
+    from batonq.icq.pettingzoo import from_pettingzoo, to_pettingzoo
     from batonq.icq.record import Handoff
     from batonq.icq.run import Run
     from batonq.icq.train import train
@@ -21,12 +27,20 @@ __all__ = [
     "Environment",
     "FiniteICSMDP",
     "Handoff",
+    "Log",
     "Run",
     "Turn",
     "__version__",
+    "bound",
     "compare",
+    "from_gymnasium",
+    "from_pettingzoo",
+    "observe",
+    "refine",
     "solve",
     "testing",
+    "to_gymnasium",
+    "to_pettingzoo",
     "train",
 ]
 
@@ -35,17 +49,24 @@ _HOMES = {
     "Environment": ("batonq.icq.environment", "Environment"),
     "FiniteICSMDP": ("batonq.smdp.model", "FiniteICSMDP"),
     "Handoff": ("batonq.icq.record", "Handoff"),
+    "Log": ("batonq.icq.log", "Log"),
     "Run": ("batonq.icq.run", "Run"),
     "Turn": ("batonq.icq.environment", "Turn"),
     "compare": ("batonq.icq.compare", "compare"),
+    "from_gymnasium": ("batonq.icq.gymnasium", "from_gymnasium"),
+    "from_pettingzoo": ("batonq.icq.pettingzoo", "from_pettingzoo"),
+    "observe": ("batonq.icq.observe", "observe"),
+    "refine": ("batonq.bound.refine", "refine"),
     "solve": ("batonq.smdp.exact", "optimal"),
+    "to_gymnasium": ("batonq.icq.gymnasium", "to_gymnasium"),
+    "to_pettingzoo": ("batonq.icq.pettingzoo", "to_pettingzoo"),
     "train": ("batonq.icq.train", "train"),
 }
 
 
 def __getattr__(name: str) -> object:
-    if name == "testing":
-        return import_module("batonq.testing")
+    if name in ("bound", "testing"):  # packages; `bound` can be called
+        return import_module(f"batonq.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'batonq' has no attribute '{name}'")
     module, attribute = _HOMES[name]

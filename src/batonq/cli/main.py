@@ -15,7 +15,7 @@ import typer
 
 from batonq import __version__
 from batonq.base.errors import BatonqError
-from batonq.cli import data, report, run
+from batonq.cli import bound, data, report, run
 
 BAD_INPUT: Final = 2
 FAILURE: Final = 1
@@ -29,6 +29,8 @@ app = typer.Typer(
 )
 app.add_typer(run.app, name="run")
 app.command("report")(report.report)
+app.command("bound")(bound.bound)
+app.command("refine")(bound.refine)
 app.add_typer(data.app, name="data")
 
 
