@@ -55,7 +55,7 @@ def sticky(seed: int, n: int, stay: float) -> np.ndarray:
 def two_bits(stay: float = 0.3) -> FiniteICSMDP:
     """One agent of two cells that sees neither of two bits; the first matters, the second not.
 
-    In cell 0, taking the action that equals the first bit earns 1; in cell 1 action 1 earns 1 / 2.
+    In cell 0, taking the action that equals the first bit earns 1; in cell 1 action 1 earns .8.
     Each bit stays with the chance given, else is drawn anew; the agent goes on to a random cell.
     """
     n_bits, n_cells = 4, 2
@@ -66,7 +66,7 @@ def two_bits(stay: float = 0.3) -> FiniteICSMDP:
     state = np.arange(n_cells * n_bits)
     reward = np.zeros((len(state), 2))
     for s in state:
-        reward[s] = (first[s % 4] == np.arange(2)) if s < n_bits else (0.0, 0.5)
+        reward[s] = (first[s % 4] == np.arange(2)) if s < n_bits else (0.0, 0.8)
     k, a, nxt = np.indices((len(state), 2, len(state))).reshape(3, -1)
     return from_entries(
         agents=("desk",),

@@ -154,7 +154,7 @@ def square(
     noise: Float[np.ndarray, "block item"],
     weight: Float[np.ndarray, " item"],
     share: Float[np.ndarray, "block item"],
-    seed: int = 0,
+    seed: int | None = None,
 ) -> Square:
     """Estimate |h|^2 = sum weight h^2 from an estimate of h and each block's part in its error.
 
@@ -170,7 +170,7 @@ def square(
         noise: influence of each block on it; sums to 0 over blocks.
         weight: estimated weight of each item.
         share: each block's own estimate of the weight, over `n_blocks`; sums to `weight`.
-        seed: of the signs.
+        seed: of the signs; None makes no test.
     """
     count = len(noise)
     gram = (noise * weight) @ noise.T
@@ -183,9 +183,12 @@ def square(
     size = float((weight * effect**2).sum())
     rate = float(influence.var(ddof=1)) / count / size if size > 0 else 0.0
     low, high = _limits(value, chance, rate, count)
-    signs = 2.0 * generator(seed).integers(0, 2, size=(FLIPS, count)) - 1
-    drawn = inflate * count / (count - 1) * ((signs @ np.where(far, gram, 0.0)) * signs).sum(axis=1)
-    p = (1 + int((drawn >= value).sum())) / (1 + FLIPS)
+    p = None
+    if seed is not None:
+        signs = 2.0 * generator(seed).integers(0, 2, size=(FLIPS, count)) - 1
+        drawn = ((signs @ np.where(far, gram, 0.0)) * signs).sum(axis=1)
+        drawn *= inflate * count / (count - 1)  # centring took 1 / count of the noise away
+        p = (1 + int((drawn >= value).sum())) / (1 + FLIPS)
     return Square(value, low, high, p, math.sqrt(chance), rate, count)
 
 

@@ -8,7 +8,7 @@ h(y, f, a) = E[d | y, f, a] - E[d | y, a], is the projection of eta_Q on functio
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -86,7 +86,7 @@ def held_out(log: Log, candidates: Sequence[str] | None = None, *, seed: int = 0
             found.append((name, None, 0.0, str(error)))
         else:
             found.append((name, explained(residual, cut, count, seed), cut.covered, ""))
-    p = holm(np.array([one.p for _, one, _, _ in found if one is not None]))
+    p = holm(np.array([one.p for _, one, _, _ in found if one is not None], np.float64))
     remaining = iter(p.tolist())
     return [
         Test(name, one, None if one is None else next(remaining), covered, reason)
@@ -229,8 +229,3 @@ def covered_sums(
 ) -> Float[np.ndarray, "block code"]:
     """`block_sums` over the rows that have a code."""
     return block_sums(values, np.where(code < 0, n_codes, code), n_codes + 1, n_blocks)[:, :-1]
-
-
-def named(tests: Sequence[Test]) -> Mapping[str, Test]:
-    """The tests by field."""
-    return {test.field: test for test in tests}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -19,7 +19,7 @@ from batonq.base.errors import DataError, ModelError
 from batonq.bound.blocks import enough_blocks
 from batonq.bound.features import Test, centred, chosen, held_out, pairs, residuals, split
 from batonq.bound.gap import gap
-from batonq.bound.refit import moved
+from batonq.bound.refit import change
 from batonq.icq.log import Log
 from batonq.smdp import interface
 from batonq.smdp.model import FiniteICSMDP
@@ -43,7 +43,9 @@ class Candidate:
         high: upper end.
         gap: on a model, root mean square gap that is left over those handoffs.
         gap_everywhere: the same over all handoffs.
-        explained: from a log, the share |h|^2 of the squared gap residual that the field explains.
+        shift: from a log, mean of Q_f - Q_0: by how much values would rise.
+        score: what candidates are ranked by: on a model what is removed; from a log see `refine`.
+        explained: from a log, the part |h|^2 of the squared gap residual that the field explains.
         p: from a log, chance of so much explained if the field carried nothing.
         adjusted: that, adjusted over all candidates (Holm).
         handoffs_needed: own handoffs that would resolve it; None if resolved, infinite if what it
@@ -57,6 +59,8 @@ class Candidate:
     high: float | None = None
     gap: float | None = None
     gap_everywhere: float | None = None
+    shift: float | None = None
+    score: float = -math.inf
     explained: float | None = None
     p: float | None = None
     adjusted: float | None = None
@@ -98,6 +102,12 @@ def refine(
     seed: int = 0,
 ) -> Refinement:
     """Say which field to reveal next.
+
+    From a log, with Q_f the values refitted with the field shown and D = Q_f - Q_0 (`bound.refit`),
+    the squared gap falls by |D|^2 + 2 <Q* - Q_f, D>. `removed` is the first term, which is all of
+    it where Q_f is as good as the field allows; the second is beyond one agent's records. Fields
+    are ranked with a guess of it, that the other agents' interfaces hide as much as this one's.
+    Which of them carry anything at all is tested without any such assumption.
 
     Args:
         source: a finite model, or one agent's log under frozen values.
@@ -159,7 +169,9 @@ def _on_model(
         lifted[refined.cell] = policy_of_cells(model, chances)
         left, left_everywhere, _ = _gaps(refined, lifted, shown)
         removed = own**2 - left**2
-        found.append(Candidate(name, removed, gap=left, gap_everywhere=left_everywhere))
+        found.append(
+            Candidate(name, removed, gap=left, gap_everywhere=left_everywhere, score=removed)
+        )
     ranked = _ranked(found)
     largest = ranked[0].removed or 0.0
     zero = max(NEGLIGIBLE * own**2, 4 * error * own, error**2)
@@ -187,7 +199,7 @@ def _from_log(
     n_blocks = enough_blocks(apart, coarse, log.mask.size)
     possible = sum(test.explained is not None for test in tests)
     found = [_candidate(log, test, n_blocks, error_rate, possible) for test in tests]
-    ranked = _ranked(found)
+    ranked = _ranked(_scored(found, len(log.agents)))
     helps = [one for one in ranked if one.adjusted is not None and one.adjusted <= error_rate]
     best = helps[0].field if helps else None
     return Refinement(best, ranked, log.agent, len(log), None, error_rate)
@@ -197,15 +209,16 @@ def _candidate(log: Log, test: Test, n_blocks: int, error_rate: float, possible:
     part = test.explained
     if part is None or test.adjusted is None:
         return Candidate(test.field, reason=test.reason)
-    change = moved(log, split(log, test.field), log.fields[test.field].code, n_blocks)
+    found = change(log, split(log, test.field), log.fields[test.field].code, n_blocks)
     needed = None
     if test.adjusted > error_rate:
         needed = len(log) * max(1.0, part.times_needed(error_rate / possible))
     return Candidate(
         test.field,
-        removed=change.value,
-        low=change.low,
-        high=change.high,
+        removed=found.moved.value,
+        low=found.moved.low,
+        high=found.moved.high,
+        shift=found.shift,
         explained=part.value,
         p=part.p,
         adjusted=test.adjusted,
@@ -213,11 +226,25 @@ def _candidate(log: Log, test: Test, n_blocks: int, error_rate: float, possible:
     )
 
 
+def _scored(found: Sequence[Candidate], n_agents: int) -> list[Candidate]:
+    """Candidates from a log with their scores: |D|^2 + 2 (N - 1) (sum of shifts) shift.
+
+    With D = Q_f - Q_0 the squared gap falls by |D|^2 + 2 <Q* - Q_f, D>. What is left, Q* - Q_f, is
+    beyond one agent's records; its mean is the worth of what all the agents do not see, guessed to
+    be for each of the others the sum of what the candidates are worth to this one.
+    """
+    worth = sum(max(one.shift or 0.0, 0.0) for one in found)
+    return [
+        one
+        if one.removed is None or one.shift is None
+        else replace(one, score=one.removed + 2 * (n_agents - 1) * worth * one.shift)
+        for one in found
+    ]
+
+
 def _ranked(found: Sequence[Candidate]) -> tuple[Candidate, ...]:
     """What removes most first; what is not available last."""
-    return tuple(
-        sorted(found, key=lambda one: -math.inf if one.removed is None else one.removed)[::-1]
-    )
+    return tuple(sorted(found, key=lambda one: one.score, reverse=True))
 
 
 def _table(answer: Refinement) -> str:
