@@ -32,9 +32,10 @@ Table: TypeAlias = Float[np.ndarray, "cell action"]
 # When and how to recentre, found on models of three families; any values are valid.
 WARM_UP: Final = 0.15  # share of the handoffs after which it may start
 WIDE: Final = 0.6  # share of the range that the widest interval must have fallen below
-REFERENCE_SHARE: Final = 0.5  # of what is left for the reference phase
-SETTLING: Final = (1.5, 3.0)  # least and most phases after it, for each 1 / (1 - contraction)
+SETTLING: Final = (1.5, 3.0)  # least and most phases of differences, for each 1 / (1 - contraction)
 VISITS: Final = 50.0  # least handoffs a pair in each of them, for each 1 / (1 - contraction)
+PLENTY: Final = 5.0  # times the least they are given before the reference phase gets more than half
+REFERENCE: Final = (0.5, 0.85)  # least and most share of the reference phase in what is left
 ROUNDING: Final = 1e-9
 NOISE_FLOOR: Final = 1e-9  # relative; keeps quotients finite where targets do not vary
 
@@ -258,36 +259,40 @@ class _Climb:
             left = total - self.stream.played
             ready = recentre and left <= (1 - WARM_UP) * total
             if ready and self.widest() < WIDE * self.width:
-                rounds = self.rounds(left, contraction)
+                first, rounds = self.recentring(left, contraction)
                 if rounds > 0:
-                    self.settle(left, rounds)
+                    self.settle(first, left - first, rounds)
                     return True
             self.advance(length, None, None)
         return False
 
-    def rounds(self, handoffs: int, contraction: float) -> int:
-        """Phases of differences for each table; 0 if they would be too few or too short to help."""
+    def recentring(self, handoffs: int, contraction: float) -> tuple[int, int]:
+        """Handoffs of a reference phase, and how many phases of differences for each table follow.
+
+        None, if they would be too few or too short to help.
+        """
         horizon = 1 / max(1 - contraction, 0.01)
         shortest = VISITS * horizon * int(self.stream.model.cell_mask.sum()) * (3 - self.scalars)
-        rounds = min(SETTLING[1] * horizon, (1 - REFERENCE_SHARE) * handoffs / shortest)
-        return int(rounds) if rounds >= SETTLING[0] * horizon else 0
+        wanted = PLENTY * SETTLING[1] * horizon * shortest
+        share = min(max(1 - wanted / handoffs, REFERENCE[0]), REFERENCE[1])
+        rounds = min(SETTLING[1] * horizon, (1 - share) * handoffs / shortest)
+        return int(share * handoffs), int(rounds) if rounds >= SETTLING[0] * horizon else 0
 
     def widest(self) -> float:
         """Largest U - L."""
         return float((self.upper - self.lower)[self.stream.model.cell_mask].max())
 
-    def settle(self, handoffs: int, rounds: int) -> None:
+    def settle(self, length: int, rest: int, rounds: int) -> None:
         """The rest of the handoffs: a reference phase, then phases of differences from it."""
         model = self.stream.model
         values = (best_of(model, self.upper) + best_of(model, self.lower)) / 2
-        length = int(REFERENCE_SHARE * handoffs)
         delta = length * self.share / 2
         weights = prior(self.expected("upper", False, length), self.width, delta)
         middle = (self.upper + self.lower) / 2
         (seen,) = self.stream.phase(length, [values], [middle], self.upper)
         found = Reference(seen.mean, radius(seen, self.width, delta, weights))
         self.phases += 1
-        for part in split(handoffs - length, np.ones(rounds * (3 - self.scalars))):
+        for part in split(rest, np.ones(rounds * (3 - self.scalars))):
             self.advance(part, found, values)
 
     def advance(
