@@ -24,8 +24,11 @@ autodoc_class_signature = "separated"
 autodoc_default_options = {"members": True}
 napoleon_use_ivar = True
 napoleon_numpy_docstring = False
-# What is not ours has no page here to link to.
-nitpick_ignore_regex = [(r"py:.*", r"(?!batonq\.).*")]
+# What is not ours, and the plumbing below `train`, has no page here to link to.
+nitpick_ignore_regex = [
+    (r"py:.*", r"(?!batonq\.).*"),
+    (r"py:.*", r"batonq\.icq\.(finite|settings|\w*kernels)\..*"),
+]
 
 html_theme = "furo"
 html_title = f"batonq {version}"

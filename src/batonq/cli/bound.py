@@ -88,10 +88,15 @@ def refine(
         typer.echo(str(found))
         return
     candidates = [
-        {key: None if value == math.inf else value for key, value in vars(one).items()}
+        {key: _finite(value) for key, value in vars(one).items()}
         for one in found.candidates
     ]
     typer.echo(json.dumps({**vars(found), "candidates": candidates}, allow_nan=False))
+
+
+def _finite(value: float | str | None) -> float | str | None:
+    """JSON has no infinity: what is infinite is null."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _read(source: Path) -> FiniteICSMDP | Run | Log:
