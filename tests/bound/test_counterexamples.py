@@ -12,7 +12,8 @@ from batonq.bound.concentration import moments, radius
 from batonq.bound.gap import gap
 from batonq.bound.phased import phased
 from batonq.bound.premises import oscillation
-from batonq.bound.sandwich import sandwich, sandwich_phase
+from batonq.bound.sandwich import sandwich
+from batonq.bound.sandwich_step import sandwich_phase
 from batonq.icq import clocks
 from batonq.icq.behaviour import epsilon_greedy
 from batonq.icq.behaviour import uniform as act_uniformly

@@ -17,7 +17,8 @@ from batonq.bound.premises import (
     oscillation_of,
     settled_range,
 )
-from batonq.bound.sandwich import Reference, Sandwich, Side, sandwich, sandwich_phase
+from batonq.bound.sandwich import Sandwich, sandwich
+from batonq.bound.sandwich_step import Reference, Side, sandwich_phase
 from batonq.icq.behaviour import epsilon_greedy, uniform
 from batonq.icq.kernels import first_state, sample
 from batonq.icq.observe import observe
