@@ -118,7 +118,8 @@ def population(
         model: the model.
         net: width, radius and features.
         behaviour: law of the actions of every cell, fixed; uniform by default.
-        steps: how many; compare `rms` along the way to see that they do not bind.
+        steps: how many; each applies the operator once, so take several times 1 / (1 - beta), and
+            compare `rms` along the way to see that they do not bind.
         seed: of the networks' start; seed k is that of `train_nets(seed=k)`'s first seed.
 
     Raises:
