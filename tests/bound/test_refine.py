@@ -172,7 +172,7 @@ def test_bad_input_is_refused():
     with pytest.raises(DataError, match="name fields of the log"):
         refine(log, {"bit": np.zeros(3, np.int64)})
     with pytest.raises(DataError, match="error rate: 0 is not in"):
-        refine(log, error_rate=0)
+        refine(log, error_rate=0.0)
     with pytest.raises(DataError, match="longer records needed"):
         refine(plain_log(0, n=90))
 

@@ -151,20 +151,50 @@ def replay_model(
         ModelError: for values that do not fit the model, no pairs, an unknown agent, or a
             behaviour without a stationary law.
     """
-    if q.shape != model.cell_mask.shape or not np.isfinite(q[model.cell_mask]).all():
-        raise ModelError(f"replay: values of shape {q.shape}; give a finite one a cell and action")
     if pairs < 1 or (agent is not None and agent not in model.agents):
         raise ModelError(f"replay: {pairs} pairs of agent {agent!r}; give 1 or more of a known one")
     chances = policies.uniform(model) if behaviour is None else behaviour
     law = stationary(model, chances)[:, None] * policies.policy_of_cells(model, chances)
     if agent is not None:
         law[model.holder != model.agents.index(agent)] = 0.0
-    rng = generator(seed)
-    row = rng.choice(law.size, size=pairs, p=law.ravel() / law.sum())
+    row = generator(seed, 0).choice(law.size, size=pairs, p=law.ravel() / law.sum())
+    state, action = np.divmod(row, model.n_actions)
+    return replay_decisions(model, q, state, action, independent=True, seed=seed)
+
+
+def replay_decisions(
+    model: FiniteICSMDP,
+    q: Float[np.ndarray, "cell action"],
+    state: Int[np.ndarray, " pair"],
+    action: Int[np.ndarray, " pair"],
+    *,
+    independent: bool,
+    seed: int = 0,
+) -> Pairs:
+    """Replay given decisions of a finite model.
+
+    Args:
+        model: the model.
+        q: the frozen values all quote from.
+        state: full state of each decision.
+        action: action taken there.
+        independent: whether the states were drawn independently; if not, in order of time.
+        seed: the same seed gives the same pairs.
+
+    Raises:
+        ModelError: for values that do not fit the model, or an action that is not permitted.
+    """
+    if q.shape != model.cell_mask.shape or not np.isfinite(q[model.cell_mask]).all():
+        raise ModelError(f"replay: values of shape {q.shape}; give a finite one a cell and action")
+    forbidden = ~model.mask[state, action]
+    if forbidden.any():
+        k = int(np.argmax(forbidden))
+        raise ModelError(f"replay: state {int(state[k])} does not permit action {int(action[k])}")
     value = np.where(model.cell_mask, q, -np.inf).max(axis=1)[model.cell]
-    drawn = _runs(dynamics(model), np.where(model.mask, q[model.cell], 0.0), value, row, rng)
-    decision = model.cell[row // model.n_actions] * model.n_actions + row % model.n_actions
-    return Pairs(decision, drawn[0], drawn[1], independent=True)
+    held = np.where(model.mask, q[model.cell], 0.0)
+    row = state * model.n_actions + action
+    first, second = _runs(dynamics(model), held, value, row, generator(seed, 1))
+    return Pairs(model.cell[state] * model.n_actions + action, first, second, independent)
 
 
 _target = compiled(update.target)
