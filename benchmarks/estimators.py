@@ -21,7 +21,7 @@ from scipy import stats
 from batonq.base.errors import DataError
 from batonq.base.seeds import generator
 from batonq.bound import replay, serial
-from batonq.bound.features import Test, held_out
+from batonq.bound.features import HeldOut, held_out
 from batonq.icq.log import Log
 from batonq.icq.observe import observe
 from batonq.smdp.chain import behaviour_chain, stationary
@@ -63,7 +63,7 @@ def run(quick: bool) -> list[dict[str, Any]]:
         return _log(model, truth.q, seed, fields)
 
     @cache  # for its interval and for its level
-    def null_test(seed: int) -> Test:
+    def null_test(seed: int) -> HeldOut:
         return held_out(_log(null, null_q, seed, null_fields), ["bit 0"], seed=seed)[0]
 
     rows = [

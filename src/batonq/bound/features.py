@@ -24,7 +24,7 @@ COVERED: Final = 0.5  # share of records that must lie in such
 
 
 @dataclass(frozen=True)
-class Test:
+class HeldOut:
     """What a field explains of one agent's residuals.
 
     Attributes:
@@ -61,7 +61,7 @@ class Split:
     covered: float
 
 
-def held_out(log: Log, candidates: Sequence[str] | None = None, *, seed: int = 0) -> list[Test]:
+def held_out(log: Log, candidates: Sequence[str] | None = None, *, seed: int = 0) -> list[HeldOut]:
     """Test each field of one agent's log, in the order given.
 
     Args:
@@ -89,7 +89,7 @@ def held_out(log: Log, candidates: Sequence[str] | None = None, *, seed: int = 0
     p = holm(np.array([one.p for _, one, _, _ in found if one is not None], np.float64))
     remaining = iter(p.tolist())
     return [
-        Test(name, one, None if one is None else next(remaining), covered, reason)
+        HeldOut(name, one, None if one is None else next(remaining), covered, reason)
         for name, one, covered, reason in found
     ]
 

@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float, Int
 
 from batonq.base.errors import DataError, ModelError
 from batonq.bound.blocks import enough_blocks
-from batonq.bound.features import Test, centred, chosen, held_out, pairs, residuals, split
+from batonq.bound.features import HeldOut, centred, chosen, held_out, pairs, residuals, split
 from batonq.bound.gap import gap
 from batonq.bound.refit import change
 from batonq.icq.log import Log
@@ -205,7 +205,9 @@ def _from_log(
     return Refinement(best, ranked, log.agent, len(log), None, error_rate)
 
 
-def _candidate(log: Log, test: Test, n_blocks: int, error_rate: float, possible: int) -> Candidate:
+def _candidate(
+    log: Log, test: HeldOut, n_blocks: int, error_rate: float, possible: int
+) -> Candidate:
     part = test.explained
     if part is None or test.adjusted is None:
         return Candidate(test.field, reason=test.reason)
