@@ -102,7 +102,11 @@ def _corridor(rng: np.random.Generator) -> FiniteICSMDP:
 
 
 def _chain(_rng: np.random.Generator) -> FiniteICSMDP:
-    return terminal_chain(20, gamma=0.99, duration=1, success=0.98, cost=0.01).model
+    """`terminal_chain` with giving up as action 0, so that a tie does not go on by itself."""
+    model = terminal_chain(20, gamma=0.99, duration=1, success=0.98, cost=0.01).model
+    rows = np.arange(len(model.indptr))  # one successor in every second row, none in the last
+    turned = np.ascontiguousarray(model.reward[:, ::-1])
+    return replace(model, reward=turned, indptr=np.minimum(rows // 2, model.n_agents - 1))
 
 
 TASKS: Final = (

@@ -250,6 +250,7 @@ def test_one_number_crosses_for_each_handoff_between_agents(
     assert (trace["quote"][trace["receiver"] < 0] == 0).all()
 
 
+@pytest.mark.compiled
 def test_without_returns_the_limit_is_that_of_icq_and_with_them_it_is_not() -> None:
     # The reader sees the bit, the actor does not: in IC-Q the bit is worth nothing to the reader.
     # Returns pass it on. The actor's greedy action names the likelier bit; it takes it half of the
