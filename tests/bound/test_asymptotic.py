@@ -8,11 +8,13 @@ import pytest
 from hidden_models import Hidden, sticky
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.linalg import solve_discrete_lyapunov
 
 from batonq.base.errors import ModelError
-from batonq.bound.asymptotic import Asymptotic, asymptotic
+from batonq.bound.asymptotic import Asymptotic, Memory, asymptotic
 from batonq.bound.gap import Gap, gap
 from batonq.icq import clocks
+from batonq.icq.clocks import Clock
 from batonq.icq.train import train
 from batonq.smdp import durations
 from batonq.smdp.families import random_model, ring
@@ -283,3 +285,37 @@ def test_too_few_handoffs_are_refused() -> None:
     assert near.margin == np.inf
     with pytest.raises(ModelError, match=r"1 handoffs visit some pair 0\.5 times"):
         near.scatter(clocks.constant(0.1), 1)
+
+
+def test_memory_longer_than_the_values_with_unequal_steps() -> None:
+    # A linear recursion D <- (I - G A) D + G (c h + e) in which h remembers for 50 epochs has an
+    # exact covariance. It is slow against neither step, and G A differs from A G.
+    pull, steps, remembers = np.array([[0.5, -0.3], [-0.2, 0.4]]), (0.002, 0.05), (0.98, 0.9)
+    strength, handoffs, power = np.array([1.0, 0.7]), 1e8, 0.51
+    share = np.array([1.0, (steps[0] / steps[1]) ** (1 / power)])
+    law = 1 / (1 - np.square(remembers))  # variance of h
+    clock = Clock(steps[0] * handoffs**power, 0.0, 1.0, power)
+    estimate = Asymptotic(
+        mask=np.ones((1, 2), np.bool_),
+        visits=share,
+        drift=pull,
+        noise=np.eye(2),
+        martingale=np.eye(2),
+        margin=np.inf,
+        memory=Memory(
+            at_once=1 + strength**2 * law,
+            onset=np.diag(strength * law * remembers),
+            step=np.diag(remembers),
+            source=np.diag(strength),
+        ),
+    )
+    gains = np.diag(steps)
+    joint = np.block(
+        [[np.eye(2) - gains @ pull, gains * strength], [np.zeros((2, 2)), np.diag(remembers)]]
+    )
+    drive = np.zeros((4, 4))
+    drive[:2, :2], drive[2:, 2:] = gains**2, np.eye(2)
+    exact = np.sqrt(np.diag(solve_discrete_lyapunov(joint, drive))[:2])
+    found = estimate.scatter(clock, int(handoffs)).sd[0]
+    # The Lyapunov equation is that of small steps: right up to half the largest step.
+    assert found == pytest.approx(exact, rel=0.03)

@@ -146,7 +146,8 @@ class Asymptotic:
             )
         noise = self.martingale
         if hidden:
-            kept = np.eye(len(steps)) - steps[:, None] * self.drift
+            # Of noise G n from t epochs ago (I - G A)^(t-1) G n = G (I - A G)^(t-1) n is left.
+            kept = np.eye(len(steps)) - self.drift * steps[None, :]
             noise = self.memory.noise(kept)
         return self._of(solve_continuous_lyapunov(pull, np.outer(steps, steps) * noise))
 
