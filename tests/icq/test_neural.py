@@ -290,8 +290,12 @@ def test_wrong_uses_are_refused() -> None:
         population(model, steps=0)
     with pytest.raises(ModelError, match="of 'y' are"):
         NeuralQ(2, 3, lambda _y: np.ones(2)).values("y", np.ones(2, np.bool_))
-    with pytest.raises(ModelError, match="step"):
-        bq.train(model, learner="icq_neural", handoffs=10, clock=clocks.constant(1.5))
+    for scale in (0.0, 1.5, math.nan):
+        wrong = clocks.Clock(scale, 1.0, 0.0, 1.0)
+        with pytest.raises(ModelError, match="first step"):
+            bq.train(model, learner="icq_neural", handoffs=10, clock=wrong)
+        with pytest.raises(ModelError, match="first step"):
+            NeuralQ(2, 3, lambda _y: np.ones(3), clock=wrong)
 
 
 def test_seeds_draw_networks_of_their_own() -> None:

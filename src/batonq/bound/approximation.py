@@ -18,7 +18,7 @@ from scipy import linalg
 
 from batonq.base.errors import ModelError
 from batonq.bound.ball_fit import Fit, fit
-from batonq.icq.networks import Inputs, Networks
+from batonq.icq.networks import ByAgent, Inputs, Networks
 from batonq.icq.population import backed_up, rms_of, tangent
 from batonq.smdp.exact import Aggregated, aggregated
 from batonq.smdp.model import FiniteICSMDP
@@ -131,7 +131,7 @@ class Approximation:
 def approximation(
     model: FiniteICSMDP,
     networks: Mapping[str, Networks],
-    inputs: Mapping[str, Inputs],
+    inputs: ByAgent,
     behaviour: Float[np.ndarray, "cell action"],
 ) -> Approximation:
     """Measure the approximation term of one seed's networks, trained from initial value 0.
@@ -216,7 +216,7 @@ def drift_at(
 
 
 def _each(
-    model: FiniteICSMDP, networks: Mapping[str, Networks], inputs: Mapping[str, Inputs]
+    model: FiniteICSMDP, networks: Mapping[str, Networks], inputs: ByAgent
 ) -> Iterator[tuple[np.ndarray, int, Networks, Inputs]]:
     """Every network with the cells in which its action is permitted, and their inputs."""
     for agent, name in enumerate(model.agents):

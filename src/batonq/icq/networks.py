@@ -12,6 +12,7 @@ value to be learnt.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -19,12 +20,15 @@ import numpy as np
 from jaxtyping import Float
 
 from batonq.base.errors import ModelError
+from batonq.icq import clocks
+from batonq.icq.clocks import Clock
 from batonq.icq.neural_kernels import GROUP, fill_all
 from batonq.smdp.model import FiniteICSMDP
 
 LONGEST: Final = 1e100  # features beyond which their length would overflow
 
 Inputs = Float[np.ndarray, "row feature"]
+ByAgent = Mapping[str, Float[np.ndarray, "_ _"]]  # inputs of each agent's cells
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +65,17 @@ def check_net(width: int, radius: float) -> None:
         raise ModelError(f"net: radius {radius:g} is not positive and finite")
 
 
-def unit(features: Float[np.ndarray, "row feature"], constant: bool) -> Inputs:
+def check_clock(clock: Clock) -> None:
+    """Raise a ModelError unless the first step is in (0, 1], and with it all that shrink.
+
+    `clocks` makes clocks that are right; a `Clock` made by hand may not be.
+    """
+    first = clocks.size(clock, 1)
+    if not 0 < first <= 1:
+        raise ModelError(f"clock: the first step of a network is {first:g}, not in (0, 1]")
+
+
+def unit(features: Float[np.ndarray, "row given"], constant: bool) -> Inputs:
     """Append a 1 to every row if `constant`, scale every row to length 1, pad it with zeros.
 
     Zeros make the number of features a multiple of `GROUP`, as the kernels want it.

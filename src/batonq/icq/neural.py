@@ -26,7 +26,17 @@ from batonq.icq.clocks import Clock
 from batonq.icq.finite import Layout, layout, listed, run_seeds
 from batonq.icq.kernels import Dynamics, dynamics, first_state
 from batonq.icq.linear import Features
-from batonq.icq.networks import Inputs, Net, Networks, check_net, inputs_of, new_networks, unit
+from batonq.icq.networks import (
+    ByAgent,
+    Inputs,
+    Net,
+    Networks,
+    check_clock,
+    check_net,
+    inputs_of,
+    new_networks,
+    unit,
+)
 from batonq.icq.neural_kernels import fill_all, learn, play_nets
 from batonq.icq.record import TRACE
 from batonq.icq.run import Run, Table
@@ -49,7 +59,7 @@ class Trained:
 
     run: Run
     networks: tuple[Mapping[str, Networks], ...]
-    inputs: Mapping[str, Inputs]
+    inputs: ByAgent
     path: Float[np.ndarray, "seed point cell action"]
 
 
@@ -115,6 +125,7 @@ def train_networks(
     """Train networks on a finite model; see `train_nets` for the arguments."""
     prepared, plan, inputs = dynamics(model), layout(model, learner), inputs_of(model, net)
     settings = replace(settings, clock=STEP if settings.clock is None else settings.clock)
+    check_clock(settings.clock_for(learner, model.contraction))
 
     def make(number: int, rng: np.random.Generator) -> _NetSeed:
         networks = [
@@ -252,9 +263,10 @@ class NeuralQ:
             rng: draws the weights at the start; by default that of seed 0.
 
         Raises:
-            ModelError: for a width or radius out of range.
+            ModelError: for a width, radius or clock out of range.
         """
         check_net(width, radius)
+        check_clock(clock)
         rng = generator(0) if rng is None else rng
         self.networks = new_networks(rng, n_actions, n_features + constant, width, radius)
         self.updates = [0] * n_actions

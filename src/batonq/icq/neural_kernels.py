@@ -131,10 +131,12 @@ def shift(
         return
     for r in range(width):
         length[r] = radius / math.sqrt(length[r]) if length[r] > square else 1.0
-    for i in range(n_features):
+    for feature in range(n_features):
         for r in range(width):
-            centre = start[action, i, r]
-            weights[action, i, r] = centre + length[r] * (weights[action, i, r] - centre)
+            centre = start[action, feature, r]
+            weights[action, feature, r] = centre + length[r] * (
+                weights[action, feature, r] - centre
+            )
 
 
 @summing

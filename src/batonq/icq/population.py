@@ -17,7 +17,7 @@ from scipy import linalg
 
 from batonq.base.errors import ModelError
 from batonq.base.seeds import generator
-from batonq.icq.networks import Inputs, Net, Networks, inputs_of, new_networks
+from batonq.icq.networks import ByAgent, Inputs, Net, Networks, inputs_of, new_networks
 from batonq.smdp import policies
 from batonq.smdp.exact import Aggregated, aggregated
 from batonq.smdp.model import FiniteICSMDP
@@ -93,12 +93,12 @@ class Population:
     """
 
     networks: Mapping[str, Networks]
-    inputs: Mapping[str, Inputs]
+    inputs: ByAgent
     values: Float[np.ndarray, "cell action"]
     target: Float[np.ndarray, "cell action"]
     weight: Float[np.ndarray, "cell action"]
     rms: Float[np.ndarray, " step"]
-    stationarity: Float[np.ndarray, " step"]
+    stationarity: Float[np.ndarray, " taken"]
 
 
 def population(
