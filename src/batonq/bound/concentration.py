@@ -43,9 +43,9 @@ class Moments:
             first guess for the first sample).
     """
 
-    count: Int[np.ndarray, "*pair"]
-    mean: Float[np.ndarray, "*pair"]
-    spread: Float[np.ndarray, "*pair"]
+    count: Int[np.ndarray, ...]
+    mean: Float[np.ndarray, ...]
+    spread: Float[np.ndarray, ...]
 
 
 def moments(

@@ -30,8 +30,8 @@ class Phased:
 
     Attributes:
         values: the table learnt; -inf where not permitted.
-        radii: bound on |values - Qhat*|, which is Q* behind an exact interface.
-        bound: bound on |values - Q*| over all states: the gap and the largest of `radii`.
+        radii: bound on `|values - Qhat*|`, which is Q* behind an exact interface.
+        bound: bound on `|values - Q*|` over all states: the gap and the largest of `radii`.
         loss: 2 bound / (1 - beta): most that the policy greedy in `values` loses to the oracle.
         contraction: the beta that was used.
         delta: chance that this fails.

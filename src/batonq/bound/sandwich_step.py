@@ -30,8 +30,8 @@ class Reference:
             where there is no sample.
     """
 
-    mean: Float[np.ndarray, "*pair"]
-    radius: Float[np.ndarray, "*pair"]
+    mean: Float[np.ndarray, ...]
+    radius: Float[np.ndarray, ...]
 
 
 def sandwich_phase(
