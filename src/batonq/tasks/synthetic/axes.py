@@ -1,4 +1,4 @@
-"""The tabular axes: which dial is moved, over which values, and what is wanted of the slope."""
+"""The axes: which dial is moved, over which values, and what is wanted of the slope."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is wanted of a slope: its whole 95 % interval in [low, high]."""
+    """What is wanted of a slope: to lie in [low, high]; and what is predicted."""
 
     predicted: float
     low: float
@@ -64,6 +64,7 @@ class Axis:
             less that of the twin, in squares).
         settings: its points.
         wanted: of the slope; None where none is fitted.
+        learner: "icq", tables, or "icq_neural", networks.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Axis:
     of: str
     settings: tuple[Setting, ...]
     wanted: Wanted | None = None
+    learner: str = "icq"
 
 
 def around(value: float, tolerance: float) -> Wanted:
@@ -87,7 +89,13 @@ def persistence(mixing_time: int) -> float:
 def gap_axis(seed: int, share: float) -> Axis:
     """Kappa from .03 to 1: the floor goes with the gap."""
     settings = [
-        Setting(f"kappa={kappa:g}", kappa, _dials(seed, kappa=kappa), _shared(10_000_000, share))
+        Setting(
+            f"kappa={kappa:g}",
+            kappa,
+            _dials(seed, kappa=kappa),
+            _shared(10_000_000, share),
+            streams=3,
+        )
         for kappa in (0.03, 0.06, 0.1, 0.2, 0.3, 0.6, 1.0)
     ]
     settings += [
@@ -95,7 +103,8 @@ def gap_axis(seed: int, share: float) -> Axis:
             f"kappa={kappa:g}-tilted",
             kappa,
             _dials(seed, kappa=kappa, tilt=0.5),
-            _shared(10_000_000, share),
+            _shared(3_000_000, share),
+            streams=3,
             fitted=False,
         )
         for kappa in (0.03, 0.1, 0.3, 1.0)
@@ -114,7 +123,14 @@ def reveal_axis(seed: int, share: float) -> Axis:
     """8 hidden levels, shown in 1, 2, 4 or 8 blocks."""
     dials = _dials(seed, kappa=0.1, n_hidden=8)
     settings = tuple(
-        Setting(f"blocks={blocks}", float(blocks), dials, _shared(10_000_000, share), blocks=blocks)
+        Setting(
+            f"blocks={blocks}",
+            float(blocks),
+            dials,
+            _shared(10_000_000, share),
+            blocks=blocks,
+            streams=3,
+        )
         for blocks in (1, 2, 4, 8)
     )
     return Axis("reveal", "Blocks of the hidden mode shown", "blocks shown", "error", settings)
@@ -196,7 +212,7 @@ def durations_axis(seed: int, share: float) -> Axis:
             f"contraction={beta:g}",
             1 / (1 - beta),
             _dials(seed, kappa=0.03, gamma=0.98, contraction=beta),
-            _shared(10_000_000, share),
+            _shared(20_000_000, share),
             step=0.002,
         )
         for beta in (0.5, 0.65, 0.79, 0.9, 0.95, 0.97)
@@ -206,20 +222,53 @@ def durations_axis(seed: int, share: float) -> Axis:
     )
 
 
-def agents_axis(seed: int, share: float) -> Axis:
-    """N from 2 to 1,000 with the same number of handoffs per cell and action."""
+def agents_axis(seed: int, _share: float) -> Axis:
+    """N from 2 to 1,000 with the same number of handoffs per cell and action, also if quick."""
     settings = tuple(
         Setting(
             f"N={n}",
             float(n),
             _dials(seed, kappa=0.1, n_agents=n, cells_per_agent=1, n_successors=2),
-            _shared(80_000 * n, share),
+            100_000 * n,
+            streams=max(1, 100 // n),
         )
         for n in (2, 10, 100, 1000)
     )
     return Axis("agents", "Number of agents, same data per cell", "agents N", "residual", settings)
 
 
+def neural_axis(seed: int, share: float) -> Axis:
+    """The hidden mode of the axis mixing, learnt by networks."""
+    settings = tuple(
+        Setting(
+            f"t_mix={epochs}",
+            float(epochs),
+            _dials(
+                seed,
+                n_agents=4,
+                contraction=0.5,
+                kappa=0.1,
+                spread=0.05,
+                persistence=persistence(epochs),
+            ),
+            _shared(2_000_000, share),
+            step=0.0033,
+            twin=True,
+        )
+        for epochs in (14, 33, 77, 180, 416)
+    )
+    return Axis(
+        NEURAL,
+        "Mixing time of a hidden mode, learnt by networks",
+        "mixing time (epochs)",
+        "excess",
+        settings,
+        around(0.5, 0.12),
+        "icq_neural",
+    )
+
+
+NEURAL: Final = "neural_mixing"
 TABULAR: Final[Mapping[str, Callable[[int, float], Axis]]] = MappingProxyType(
     {
         "gap": gap_axis,
@@ -231,13 +280,14 @@ TABULAR: Final[Mapping[str, Callable[[int, float], Axis]]] = MappingProxyType(
         "agents": agents_axis,
     }
 )
+MODELS: Final = MappingProxyType({**TABULAR, NEURAL: neural_axis})
 
 
-def tabular_axis(name: str, seed: int, quick: bool) -> Axis:
+def axis_named(name: str, seed: int, quick: bool) -> Axis:
     """An axis by name; `quick` takes every other point and a third of the handoffs."""
     if not quick:
-        return TABULAR[name](seed, 1.0)
-    axis = TABULAR[name](seed, QUICK_SHARE)
+        return MODELS[name](seed, 1.0)
+    axis = MODELS[name](seed, QUICK_SHARE)
     kept = tuple(replace(one, streams=min(one.streams, 3)) for one in axis.settings[::2])
     return replace(axis, settings=kept)
 

@@ -28,8 +28,8 @@ def trajectory(
 ) -> Float[np.ndarray, "stop cell action"]:
     """The values of all agents after each of `stops` (rising) handoffs, under uniform behaviour.
 
-    Tables begin as `start`. The same generator gives the same draws on models that differ in rewards
-    only.
+    Tables begin as `start`. The same generator gives the same draws on models that differ in
+    rewards only.
     """
     prepared, plan = dynamics(model), layout(model, LEARNERS["icq"])
     shape = (model.n_cells, model.n_actions)

@@ -9,7 +9,7 @@ from itertools import pairwise
 from batonq.study.rows import Interval
 from batonq.study.tables import text
 from batonq.tasks.synthetic.axes import Wanted
-from batonq.tasks.synthetic.readings import NEAR, Measured, Reading, reached
+from batonq.tasks.synthetic.readings import NEAR, Measured, Reading, inside, reached
 
 
 @dataclass(frozen=True)
@@ -35,15 +35,17 @@ class Line:
 
 def slope_line(axis: str, what: str, found: Interval | None, wanted: Wanted, detail: str) -> Line:
     """A slope with its interval against the band it should lie in."""
-    if wanted.low < wanted.predicted - 0.5:  # bounded from above only
-        words = f"interval below {wanted.high:g}"
-    else:
-        words = f"interval within {wanted.low:g} to {wanted.high:g}"
+    open_below = wanted.low < wanted.predicted - 0.5
+    words = f"at most {wanted.high:g}" if open_below else f"{wanted.low:g} to {wanted.high:g}"
+    if found is None:
+        detail += "; not available"
+    elif not inside(found, wanted):
+        detail += "; the interval reaches out of what is wanted"
     return Line(axis, what, found, words, reached(found, wanted), detail)
 
 
-def tabular_lines(axes: Sequence[Measured]) -> list[Line]:
-    """Slopes, reveal, estimates and certificates of the tabular axes."""
+def model_lines(axes: Sequence[Measured]) -> list[Line]:
+    """Slopes, reveal, estimates and certificates."""
     lines = [
         slope_line(one.axis.name, f"slope of the {of(one)}", one.slope, one.axis.wanted, span(one))
         for one in axes
@@ -51,7 +53,7 @@ def tabular_lines(axes: Sequence[Measured]) -> list[Line]:
     ]
     lines += [_reveal(one) for one in axes if one.axis.name == "reveal"]
     lines += [_estimates(one) for one in axes if any(r.qualifies for r in one.readings)]
-    lines += [_certificates(one) for one in axes]
+    lines += [_certificates(one) for one in axes if one.readings[0].certified]
     return lines
 
 
@@ -122,13 +124,15 @@ def _certificates(one: Measured) -> Line:
     """Whether every certificate holds, and how many say anything."""
     runs = sum(len(reading.seeds) for reading in one.readings)
     broken = sum(int(reading.broken.sum()) for reading in one.readings)
-    cells = [reading.setting.cell for reading in one.readings if not reading.vacuous.all()]
+    cells = [reading.setting.cell for reading in one.readings if not reading.vacuous().all()]
+    share = one.share()
     return Line(
         one.axis.name,
-        "Theorem S: share of runs with a certificate below the span of Q*",
-        one.share,
+        "Theorem S, one scalar: share of runs with a certificate below the span of Q*",
+        share,
         "above 0, and measured <= certificate in every run",
-        one.share > 0 and broken == 0,
-        f"{broken} of {runs} runs exceed their certificate; not vacuous at: "
-        f"{', '.join(cells) or 'none'}",
+        share > 0 and broken == 0,
+        f"{broken} of {runs} runs exceed a certificate; not vacuous at: "
+        f"{', '.join(cells) or 'none'}; with two scalars the share is "
+        f"{one.share('two_scalars'):.2f}",
     )

@@ -7,10 +7,10 @@ from typing import Final
 
 from batonq.base.errors import ModelError
 from batonq.base.files import Json
-from batonq.tasks.synthetic.axes import TABULAR
+from batonq.tasks.synthetic.axes import NEURAL, TABULAR
 
-WIDTHS: Final = ("width_flips", "width_rms")  # two readings of the same networks
-NEURAL: Final = "neural_mixing"
+WIDTH: Final = "width"  # the cells behind both of the next
+WIDTHS: Final = ("width_flips", "width_rms")
 AXES: Final = (*TABULAR, *WIDTHS, NEURAL)
 SEEDS: Final = 10
 QUICK_SEEDS: Final = 3
@@ -47,6 +47,11 @@ class SyntheticOptions:
     def chosen(self) -> tuple[str, ...]:
         """The axes to run, each once, in the usual order."""
         return tuple(axis for axis in AXES if not self.axes or axis in self.axes)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What to compute for them: both readings of a width come from the same networks."""
+        return tuple(dict.fromkeys(WIDTH if axis in WIDTHS else axis for axis in self.chosen))
 
     @property
     def repetitions(self) -> int:

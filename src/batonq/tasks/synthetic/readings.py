@@ -13,7 +13,7 @@ from batonq.base.errors import DataError
 from batonq.base.files import Json
 from batonq.study.intervals import over_seeds
 from batonq.study.rows import Interval
-from batonq.tasks.synthetic.axes import Axis, Setting, Wanted, tabular_axis
+from batonq.tasks.synthetic.axes import MODELS, Axis, Setting, Wanted, axis_named
 from batonq.tasks.synthetic.slopes import root, slope
 
 SLOW: Final = 0.1  # step times slowest watched relaxation up to which slow modes are not tracked
@@ -57,7 +57,9 @@ class Reading:
 
     @property
     def residual_estimate(self) -> float | None:
-        """The asymptotic estimate of the residual."""
+        """The asymptotic estimate of the residual; of networks, over those of all seeds."""
+        if "estimate" in self.seeds[0]:
+            return root(self.each("estimate")).value
         found: float | None = self.exact["estimate"]
         return found
 
@@ -97,20 +99,19 @@ class Reading:
         )
 
     @property
-    def certificate(self) -> Interval:
-        """Theorem S's bound on the error of the learnt table, over seeds."""
-        return over_seeds(self.each("certificate"))
+    def certified(self) -> bool:
+        """Whether there are certificates: those here are for tables."""
+        return "certificate" in self.seeds[0]
 
-    @property
-    def vacuous(self) -> Bool[np.ndarray, " seed"]:
+    def vacuous(self, name: str = "certificate") -> Bool[np.ndarray, " seed"]:
         """Per seed, whether the certificate is no less than the span of Q*."""
-        wide: np.ndarray = self.each("certificate") >= self.exact["span"]
+        wide: np.ndarray = self.each(name) >= self.exact["span"]
         return wide
 
     @property
     def broken(self) -> Bool[np.ndarray, " seed"]:
         """Per seed, whether the measured error or loss exceeds what was certified."""
-        error = self.each("sup") > self.each("certificate")
+        error = self.each("sup") > np.minimum(self.each("certificate"), self.each("two_scalars"))
         loss = self.each("loss") > self.each("certified_loss") + ROUNDING
         either: np.ndarray = error | loss
         return either
@@ -151,19 +152,18 @@ class Measured:
         """Slope of the error that the axis is about."""
         return self.slope_of(self.axis.of)
 
-    @property
-    def share(self) -> float:
+    def share(self, name: str = "certificate") -> float:
         """Share of runs whose certificate is not vacuous."""
-        return float(1 - np.concatenate([one.vacuous for one in self.readings]).mean())
+        return float(1 - np.concatenate([one.vacuous(name) for one in self.readings]).mean())
 
 
 def gather(config: Mapping[str, Json], cells: Sequence[Json]) -> list[Measured]:
-    """Put the outputs of the tabular cells where they belong."""
+    """Put the outputs of the cells where they belong, those of the widths left out."""
     found = []
-    for name in dict.fromkeys(config["axes"]):
-        outputs = [cell for cell in cells if cell["axis"] == name]
-        if outputs:
-            axis = tabular_axis(name, config["seed"], config["quick"])
+    for name in config["axes"]:
+        if name in MODELS:
+            outputs = [cell for cell in cells if cell["axis"] == name]
+            axis = axis_named(name, config["seed"], config["quick"])
             found.append(Measured(axis, tuple(_reading(one, outputs) for one in axis.settings)))
     return found
 
@@ -175,7 +175,12 @@ def _reading(setting: Setting, outputs: Sequence[Json]) -> Reading:
 
 
 def reached(found: Interval | None, wanted: Wanted) -> bool:
-    """Whether the whole interval lies within what is wanted; without an interval it does not."""
-    if found is None or found.low is None or found.high is None:
+    """Whether a slope lies in the wanted band."""
+    return found is not None and wanted.low <= found.value <= wanted.high
+
+
+def inside(found: Interval, wanted: Wanted) -> bool:
+    """Whether its whole interval does; not without an interval."""
+    if found.low is None or found.high is None:
         return False
     return wanted.low <= found.low and found.high <= wanted.high

@@ -6,60 +6,82 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from batonq.base.files import Json
 from batonq.study.experiment import Summary
-from batonq.study.rows import Interval, Row
-from batonq.tasks.synthetic import sections
-from batonq.tasks.synthetic.lines import Line, tabular_lines
+from batonq.study.rows import Interval, Row, Scalar
+from batonq.tasks.synthetic import sections, widths
+from batonq.tasks.synthetic.axes import Axis
+from batonq.tasks.synthetic.lines import Line, model_lines
 from batonq.tasks.synthetic.notes import CHOICES, LIMITS
 from batonq.tasks.synthetic.readings import Measured, Reading, gather
+from batonq.tasks.synthetic.widths import gather_widths
 
 
 def summarise(config: Mapping[str, Json], cells: Sequence[Json]) -> Summary:
     """Sum up the points of every axis."""
     axes = gather(config, cells)
-    lines = tabular_lines(axes)
+    nets = gather_widths(config, cells)
+    lines = [*model_lines(axes), *widths.lines(nets)]
     rows = [row for one in axes for row in _rows(one)]
     return Summary(
         headline=_headline(lines),
-        rows=tuple(rows),
-        sections=(sections.to_reach(lines), *(sections.axis(one) for one in axes)),
+        rows=(*rows, *widths.rows(nets)),
+        sections=(
+            sections.to_reach(lines),
+            *(sections.axis(one) for one in axes),
+            *widths.sections(nets),
+        ),
         choices=CHOICES,
         limits=LIMITS,
     )
 
 
 def _rows(one: Measured) -> Iterator[Row]:
-    name = one.axis.name
+    name, learner = one.axis.name, one.axis.learner
     for reading in one.readings:
-        yield from _point_rows(name, reading)
+        yield from _point_rows(one.axis, reading)
     if one.axis.wanted is not None:
-        yield _row({"axis": name}, "slope", one.slope)
+        yield _row({"axis": name}, learner, "slope", one.slope)
     if one.axis.name == "gap":
-        yield _row({"axis": name, "of": "gap"}, "slope", one.exact_slope("gap"))
-        yield _row({"axis": name, "of": "tilted"}, "slope", one.slope_of("error", fitted=False))
+        yield _row({"axis": name, "of": "gap"}, learner, "slope", one.exact_slope("gap"))
+        tilted = one.slope_of("error", fitted=False)
+        yield _row({"axis": name, "of": "tilted"}, learner, "slope", tilted)
     if one.axis.of == "excess":
-        yield _row({"axis": name, "of": "residual"}, "slope", one.slope_of("residual"))
-    yield _row({"axis": name, "of": "share"}, "term", Interval(one.share))
+        raw = one.slope_of("residual")
+        yield _row({"axis": name, "of": "residual"}, learner, "slope", raw)
+    if one.readings[0].certified:
+        share = Interval(one.share())
+        yield _row({"axis": name, "of": "share not vacuous"}, learner, "term", share)
 
 
-def _point_rows(name: str, reading: Reading) -> Iterator[Row]:
-    """The error with its estimate and certificate, then its parts."""
-    setting = {"axis": name, "cell": reading.setting.cell}
-    estimates = reading.estimate, reading.residual_estimate
-    error, residual = (None if one is None else Interval(one) for one in estimates)
-    yield _row(setting, "measured", reading.measured("error"))
-    yield _row(setting, "estimate", error)
-    yield _row(setting, "certificate", reading.certificate)
-    yield _row({**setting, "of": "residual"}, "measured", reading.measured("residual"))
-    yield _row({**setting, "of": "residual"}, "estimate", residual)
-    yield _row({**setting, "of": "gap"}, "term", Interval(reading.exact["gap"]))
-    yield _row({**setting, "of": "policy"}, "measured", reading.over("loss"))
-    yield _row({**setting, "of": "policy"}, "certificate", reading.over("certified_loss"))
+def _point_rows(axis: Axis, reading: Reading) -> Iterator[Row]:
+    """The error with its estimate and certificate, then its parts, then other certificates."""
+    setting: dict[str, Scalar] = {"axis": axis.name, "cell": reading.setting.cell}
+
+    def row(of: str | None, metric: str, found: Interval | float | None) -> Row:
+        known = Interval(found) if isinstance(found, float) else found
+        where = setting if of is None else {**setting, "of": of}
+        return _row(where, axis.learner, metric, known)
+
+    def over(name: str) -> Interval | None:
+        return reading.over(name) if reading.certified else None
+
+    yield row(None, "measured", reading.measured("error"))
+    yield row(None, "estimate", reading.estimate)
+    yield row(None, "certificate", over("certificate"))
+    yield row("residual", "measured", reading.measured("residual"))
+    yield row("residual", "estimate", reading.residual_estimate)
+    yield row("gap", "term", float(reading.exact["gap"]))
+    if reading.certified:
+        yield row("policy", "measured", over("loss"))
+        yield row("policy", "certificate", over("certified_loss"))
+        yield row("two scalars", "certificate", over("two_scalars"))
+        yield row("theorem 1", "certificate", reading.exact["theorem_1"])
+        yield row("theorem 2", "certificate", reading.exact["theorem_2"])
 
 
-def _row(setting: Mapping[str, str], metric: str, found: Interval | None) -> Row:
+def _row(setting: Mapping[str, Scalar], learner: str, metric: str, found: Interval | None) -> Row:
     if found is None:
-        return Row(setting, "icq", metric, None)
-    return found.row(setting, "icq", metric)
+        return Row(setting, learner, metric, None)
+    return found.row(setting, learner, metric)
 
 
 def _headline(lines: Sequence[Line]) -> str:
