@@ -6,7 +6,8 @@ semi-gradient step and the projection of every neuron to its ball. The C loop do
 arithmetic on the same arrays in the same layout; it comes plain and with neurons in blocks of 32
 that fit the registers, and the faster of the two counts. All must give the same weights. Small
 balls, in which a part of the neurons is projected at every update, and large ones, in which none
-is. Times are processor seconds per update, medians over rounds in which all take turns.
+is. Times are processor seconds per update, medians over rounds in which all take
+turns; ratios to C are medians of the rounds' ratios, so that a slow stretch counts for both.
 """
 
 from __future__ import annotations
@@ -192,6 +193,7 @@ class Stream:
 
 
 Competitor = Callable[[Stream], None]
+Seconds = dict[str, list[float]]
 
 
 def run(quick: bool) -> list[dict[str, Any]]:
@@ -208,30 +210,31 @@ def run(quick: bool) -> list[dict[str, Any]]:
                 stream = _stream(width, radius, 200 if quick else 1_280_000 // width)
                 peers = {"batonq": ours, **loops}
                 _check(peers, stream)
-                seconds = _timed(peers, stream, rounds=3 if quick else 15)
+                seconds = _timed(peers, stream, rounds=3 if quick else 51)
                 what = {"width": width, "balls": ball}
                 rows += _against_c(seconds, what)
-                rows.append(_against_torch(seconds["batonq"], stream) | what)
+                rows.append(_against_torch(median(seconds["batonq"]), stream) | what)
     return rows
 
 
-def _against_c(seconds: dict[str, float], what: dict[str, Any]) -> list[dict[str, Any]]:
+def _against_c(seconds: Seconds, what: dict[str, Any]) -> list[dict[str, Any]]:
     """Rows against the faster C loop with each set of flags."""
     rows: list[dict[str, Any]] = []
     if len(seconds) == 1:
         return [{"competitor": "C loop", "skipped": "no gcc here; install it"} | what]
     for flags in FLAGS:
         variants = {name: seconds[name] for name in seconds if name.startswith(f"C {flags},")}
-        best = min(variants, key=lambda name: variants[name])
-        ours_over = seconds["batonq"] / variants[best]
+        best = min(variants, key=lambda name: median(variants[name]))
+        turns = zip(seconds["batonq"], variants[best], strict=True)
+        over = median(ours_then / theirs for ours_then, theirs in turns)
         rows.append(
             what
             | {
                 "competitor": best,
-                "ours": seconds["batonq"],
-                "theirs": variants[best],
-                "ratio": 1 / ours_over,
-                "ours_over_theirs": ours_over,
+                "ours": median(seconds["batonq"]),
+                "theirs": median(variants[best]),
+                "ratio": 1 / over,
+                "ours_over_theirs": over,
                 "goal_ours_over_theirs": GOAL,
             }
         )
@@ -344,16 +347,16 @@ def _check(peers: dict[str, Competitor], stream: Stream) -> None:
             raise SystemExit(f"neural: {name} ends {apart:.3g} away from our weights")
 
 
-def _timed(peers: dict[str, Competitor], stream: Stream, rounds: int) -> dict[str, float]:
-    """Median processor seconds per update, all in turns."""
-    seconds: dict[str, list[float]] = {name: [] for name in peers}
+def _timed(peers: dict[str, Competitor], stream: Stream, rounds: int) -> Seconds:
+    """Processor seconds per update, a number a round, all in turns."""
+    seconds: Seconds = {name: [] for name in peers}
     for _ in range(rounds):
         for name, work in peers.items():
-            fresh = stream.afresh()
+            np.copyto(stream.weights, stream.start)  # the same memory for everybody
             begun = time.process_time()
-            work(fresh)
-            seconds[name].append(time.process_time() - begun)
-    return {name: median(spent) / len(stream.net) for name, spent in seconds.items()}
+            work(stream)
+            seconds[name].append((time.process_time() - begun) / len(stream.net))
+    return seconds
 
 
 def _against_torch(ours_seconds: float, stream: Stream) -> dict[str, Any]:
@@ -363,12 +366,12 @@ def _against_torch(ours_seconds: float, stream: Stream) -> dict[str, Any]:
     few = {name: getattr(stream, name)[:TORCH_HANDOFFS] for name in PER_HANDOFF}
     part = replace(stream, **few)
     _check({"torch, eager": torch_eager}, part)
-    theirs = _timed({"torch, eager": torch_eager}, part, rounds=5)["torch, eager"]
+    theirs = _timed({"torch, eager": torch_eager}, part, rounds=5)
     return {
         "competitor": "torch, eager",
         "ours": ours_seconds,
-        "theirs": theirs,
-        "ratio": theirs / ours_seconds,
+        "theirs": median(theirs["torch, eager"]),
+        "ratio": median(theirs["torch, eager"]) / ours_seconds,
     }
 
 
