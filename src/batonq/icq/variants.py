@@ -11,8 +11,9 @@ The answer of a receiver that took action a at information state y, and was answ
     max_b Q(y, b)                                          if a was not greedy, or `decay` is 0,
     (1 - decay) max_b Q(y, b) + decay (R + gamma**tau v)   if a was greedy,
 
-with its values as they are after its own update: Watkins' lambda-return, cut at actions that were
-not greedy, read backwards. `docs/variants.md` has what was measured, and what did not help.
+with its values as they are after its own update (greedy or not is by those before): Watkins'
+lambda-return, cut at actions that were not greedy, read backwards. `docs/variants.md` has what was
+measured, and what did not help.
 """
 
 from __future__ import annotations
