@@ -26,7 +26,7 @@ WIDTHS: Final = (8, 16, 32, 64, 128, 256, 512)
 CELLS: Final = 640  # of each of two agents: more than networks up to m = 256 can interpolate
 HARMONICS: Final = (1, *range(2, 21, 2))  # those that networks on a circle can represent
 SIZE, DECAY = 0.6, 3  # of the coefficients of Q*: of the order of SIZE k^-DECAY
-STEPS: Final = 60  # of damped Gauss-Newton; the floor is noted at half of them as well
+STEPS: Final = 90  # of damped Gauss-Newton; the floor is noted at half of them as well
 RADIUS: Final = 10.0  # omega on the width axes
 NEURAL_NET: Final[Mapping[str, Any]] = {"width": 64, "radius": 20.0}
 FEATURES: Final = 4  # random features of a cell on the axis neural_mixing
