@@ -11,6 +11,7 @@ from batonq.bound.phased import memory_term, phase_errors, phased
 from batonq.bound.premises import attainable_range, discount_bound
 from batonq.bound.residual import watched
 from batonq.bound.sandwich import sandwich
+from batonq.icq.behaviour import epsilon_greedy
 from batonq.smdp.exact import aggregated, optimal
 from batonq.smdp.policies import uniform
 
@@ -99,3 +100,12 @@ def test_refusals() -> None:
     ):
         with pytest.raises(ModelError, match=message):
             phased(model, **{"handoffs": 10_000, **settings})
+
+
+@pytest.mark.compiled
+def test_samples_tell_no_beta_of_a_pair_never_taken() -> None:
+    model = verdicts(1, n_cells=3)
+    settings = {"handoffs": 400_000, "interval": (0.0, 1.0), "estimate_contraction": True}
+    greedy = phased(model, behaviour=epsilon_greedy(0.0), **settings)
+    assert greedy.contraction == discount_bound(model)
+    assert phased(model, **settings).contraction < discount_bound(model)

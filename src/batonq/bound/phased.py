@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from batonq.base.errors import ModelError
 from batonq.bound.assumption import Assumption
@@ -129,7 +129,7 @@ def phased(
         estimate_contraction,
     )
     if estimate_contraction:
-        beta = min(kept.contraction((delta - shared) / pairs), discount_bound(model))
+        beta = min(kept.contraction(mask, (delta - shared) / pairs), discount_bound(model))
     errors = np.where(mask, (high - low) / 2, 0.0)
     log_events = math.log(4 * pairs * handoffs / (delta - shared)) if gap is not None else 0.0
     for seen, slack in zip(kept.seen, kept.radii, strict=True):
@@ -183,14 +183,17 @@ class _Kept:
     radii: list[Float[np.ndarray, "cell action"]]
     discounts: list[Moments]
 
-    def contraction(self, delta: float) -> float:
-        """Beta from the samples of gamma**tau c: their spreads add up, as guesses may restart."""
+    def contraction(self, mask: Bool[np.ndarray, "cell action"], delta: float) -> float:
+        """Beta from the samples of gamma**tau c: their spreads add up, as guesses may restart.
+
+        1 where some permitted pair was never visited, of which the samples tell nothing.
+        """
         count = np.sum([one.count for one in self.discounts], axis=0)
         total = np.sum([one.count * one.mean for one in self.discounts], axis=0)
         spread = np.sum([one.spread for one in self.discounts], axis=0)
         mean = total / np.maximum(count, 1)
         reach = mean + radius(Moments(count, mean, spread), 1.0, delta)
-        return float(reach[count > 0].max())
+        return float(np.where(count > 0, reach, 1.0)[mask].max())
 
 
 def _play(

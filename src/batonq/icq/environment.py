@@ -45,7 +45,8 @@ class Environment(Protocol):
     """A workflow whose agents pass control.
 
     An environment may also have `joint()`, a hashable view of everything, which only the
-    centralised baseline and `bound` read.
+    centralised baseline reads, and `snapshot()` and `restore(snapshot, rng)`, with which
+    `bound.replay` runs a decision twice.
     """
 
     @property
