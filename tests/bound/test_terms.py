@@ -9,6 +9,9 @@ import batonq as bq
 from batonq.base.errors import ModelError
 from batonq.bound.lines import NAMES
 from batonq.bound.terms import bound
+from batonq.icq import clocks
+from batonq.icq.networks import Net
+from batonq.icq.neural import train_nets
 from batonq.icq.observe import observe
 from batonq.icq.train import train
 from batonq.smdp.exact import aggregated
@@ -107,3 +110,27 @@ def test_options_that_cannot_be_are_refused(exact, wrong):
 def test_another_models_run_is_refused(exact):
     with pytest.raises(ModelError, match="no table for each agent"):
         bound(leak().model, run=exact[1])
+
+
+def test_networks_are_measured_apart_from_their_training():
+    model = random_model(np.random.default_rng(2), n_agents=2, n_cells=6, gamma=0.5)
+    nets = train_nets(
+        model, Net(width=16), handoffs=20_000, seeds=2, clock=clocks.constant(0.05), points=1
+    )
+    found = bound(model, run=nets)["approximation"]
+    assert 0 < found.measured.value < 1
+    assert "gates flipped" in found.measured.note
+    # beta gamma < .25, and uniform behaviour gives both actions 1/2: the theorem is printed.
+    assert found.certificate.value >= found.measured.value
+    assert "Theorem 3" in found.certificate.note
+    alone = bound(model, run=nets.run)["approximation"]
+    assert "train_nets" in alone.measured.note
+
+
+def test_theorem_3_is_refused_where_its_condition_fails_or_steps_fall():
+    model = random_model(np.random.default_rng(2), n_agents=2, n_cells=6, mean_duration=(1, 1.1))
+    for clock, reason in ((clocks.constant(0.05), "drift condition"), (None, "constant step")):
+        nets = train_nets(model, Net(width=8), handoffs=2_000, clock=clock, points=1)
+        certificate = bound(model, run=nets)["approximation"].certificate
+        assert certificate.value is None
+        assert reason in certificate.note

@@ -8,17 +8,19 @@ had says why.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from jaxtyping import Float
 
 from batonq.base.errors import ModelError
+from batonq.bound.approximation import Approximation, approximation
 from batonq.bound.asymptotic import asymptotic
 from batonq.bound.from_records import of_log, of_run
 from batonq.bound.gap import Gap, covering, gap
 from batonq.bound.lines import Figure, Term, Terms
+from batonq.bound.neural import theorem_3
 from batonq.bound.online import Setting, local_clocks
 from batonq.bound.premises import attainable_range, check_range
 from batonq.bound.residual import pair_numbers, watched
@@ -27,6 +29,7 @@ from batonq.icq import clocks
 from batonq.icq.behaviour import EPSILON_GREEDY, Behaviour
 from batonq.icq.clocks import Clock
 from batonq.icq.log import Log
+from batonq.icq.neural import STEP, Trained
 from batonq.icq.observe import values_of
 from batonq.icq.run import Run
 from batonq.smdp.exact import evaluate
@@ -36,6 +39,15 @@ from batonq.smdp.policies import uniform
 HANDOFFS: Final = 1_000_000
 UNIFORM: Final = Behaviour(EPSILON_GREEDY, 1.0)
 NO_RUN: Final = "not available: give a run on this model"
+EXACT: Final = "not available: computed exactly instead"
+NETWORK_NOTES: Final = {  # attribute of an approximation: what it is
+    "error_rms": "what the learnt networks lack of Qhat*",
+    "flips": "share of gates flipped",
+    "flips_bound": "which is at most",
+    "linearisation_rms": "linearisation error",
+    "radius_used": "share of the radius used",
+    "drift": "drift at the learnt weights",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +58,7 @@ class Case:
     behaviour: Float[np.ndarray, "cell action"]
     gap: Gap
     run: Run | None
+    nets: Trained | None
     delta: float
 
     def clock(self) -> Clock:
@@ -68,7 +81,7 @@ class Case:
 def bound(
     source: FiniteICSMDP | Run | Log,
     *,
-    run: Run | None = None,
+    run: Run | Trained | None = None,
     behaviour: Float[np.ndarray, "cell action"] | None = None,
     handoffs: int = HANDOFFS,
     delta: float = 0.05,
@@ -81,7 +94,9 @@ def bound(
     Args:
         source: a finite model: terms are exact and certificates come from a simulated play; a run:
             what its seeds tell; a log: what one agent can tell from its own records.
-        run: with a model, a run on it, to be measured against the exact solution.
+        run: with a model, a run on it, to be measured against the exact solution; what
+            `neural.train_nets` returned holds the networks too, so that their approximation error
+            is told apart.
         behaviour: of the model's exact terms; uniform by default. The run must have used it.
         handoffs: how many the certificate may use.
         delta: chance that the certificate fails, in (0, 1).
@@ -104,7 +119,9 @@ def bound(
             "give at least 1 handoff, a delta in (0, 1) and 1 or 2 scalars"
         )
     chances = covering(source, uniform(source) if behaviour is None else behaviour)
-    case = Case(source, chances, gap(source, chances), run, delta)
+    nets = run if isinstance(run, Trained) else None
+    found = gap(source, chances)
+    case = Case(source, chances, found, run.run if isinstance(run, Trained) else run, nets, delta)
 
     def certificate() -> Sandwich:
         return sandwich(
@@ -133,14 +150,11 @@ def _of_model(case: Case, sure: Sandwich | str) -> Terms:
         both = float(np.hypot(spread.value, found.rms))
         expected = Figure(both, note="root of the sum of squares of gap and residual")
     width, lost = _certified(sure)
-    table = Figure(0.0, note="values are a table")
-    if case.run is not None and case.run.learner.startswith("icq_neural"):
-        table = Figure(None, note="not available: part of the residual here; see icq.population")
-    reason = Figure(None, note="not available: computed exactly instead")
+    reason = Figure(None, note=EXACT)
     return Terms(
         f"a model of {model.n_states} states, {model.n_cells} cells, {model.n_agents} agents",
         (
-            Term("approximation", table, reason, replace(table, note="")),
+            _approximation(case),
             Term(
                 "interface gap",
                 Figure(found.rms, note="|Q* - Qhat*| in L2(mu), exact"),
@@ -152,6 +166,52 @@ def _of_model(case: Case, sure: Sandwich | str) -> Terms:
             Term("policy loss", loss, reason, lost),
         ),
         sure.assumptions if isinstance(sure, Sandwich) else (),
+    )
+
+
+def _approximation(case: Case) -> Term:
+    """A table has none; networks are measured, and Theorem 3 printed where it applies."""
+    if case.run is None or not case.run.learner.startswith("icq_neural"):
+        table = Figure(0.0, note="values are a table")
+        return Term("approximation", table, Figure(None, note=EXACT), Figure(0.0))
+    if case.nets is None:
+        none = Figure(None, note="not available: give what neural.train_nets returned as `run`")
+        return Term("approximation", none, none, none)
+    nets, model = case.nets, case.model
+    each = [approximation(model, one, nets.inputs, case.behaviour) for one in nets.networks]
+    means = {name: np.mean([getattr(one, name) for one in each]) for name in NETWORK_NOTES}
+    told = ", ".join(f"{text} {means[name]:.3g}" for name, text in NETWORK_NOTES.items())
+    measured = _over_seeds(
+        [one.best_fit_rms for one in each],
+        f"best fit of linearised networks in their balls, L2(mu); {told} (a diagnostic)",
+    )
+    certificate = _or_reason(lambda: _theorem_3(case, each[0]))
+    return Term("approximation", measured, Figure(None, note=EXACT), certificate)
+
+
+def _theorem_3(case: Case, measured: Approximation) -> Figure:
+    """The network terms of Theorem 3 for the first seed, given its start."""
+    assert case.run is not None  # noqa: S101 - there are networks
+    given = case.run.settings["clock"]
+    clock = STEP if given is None else Clock(*given)
+    if clock.rate != 0 or case.run.learner != "icq_neural":
+        raise ModelError("Theorem 3 is for on-line networks with a constant step")
+    found = theorem_3(
+        case.model,
+        case.behaviour,
+        measured,
+        step=clocks.size(clock, 1),
+        handoffs=int(case.run.settings["handoffs"]),
+        interface=case.gap,
+    )
+    if isinstance(found, str):
+        raise ModelError(found)
+    networks = found.linearisation + found.best_fit + found.flips
+    return Figure(
+        networks,
+        note=f"Theorem 3, mean over the way, given the start: linearisation "
+        f"{found.linearisation:.3g}, best fit {found.best_fit:.3g}, flips {found.flips:.3g}; its "
+        f"residual {found.residual:.3g}",
     )
 
 
