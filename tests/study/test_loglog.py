@@ -18,10 +18,9 @@ def drawn():
 def test_a_power_law_shows_points_fit_and_prediction():
     (axes,) = drawn().axes
     assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
-    labels = {line.get_label(): line for line in axes.lines}
-    fitted = labels["floor: slope 0.50"]
-    assert fitted.get_ydata() == pytest.approx(2 * XS**0.5)
-    predicted = labels["predicted slope 0.25"]
+    assert axes.containers[0].get_label() == "floor, slope 0.50"
+    (predicted,) = (one for one in axes.lines if one.get_label() == "predicted slope 0.25")
+    assert axes.lines[1].get_ydata() == pytest.approx(2 * XS**0.5)
     middle = np.exp(np.log(2 * XS**0.5).mean())
     assert predicted.get_ydata() == pytest.approx(middle * (XS / 10) ** 0.25)
     assert axes.containers[0][0].get_xydata() == pytest.approx(np.stack([XS, 2 * XS**0.5], axis=1))

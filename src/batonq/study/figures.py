@@ -37,6 +37,7 @@ PALETTE: Final = (  # each at least 4.5:1 against white; the page has a twin of 
 )
 MARKERS: Final = "osD^vPX*<>ph"
 DASHES: Final = ("-", "--", "-.", ":")
+FINE: Final = 60  # ratio of the ends of a logarithmic axis up to which 2 and 5 get labels too
 SETTINGS: Final[Any] = {  # the stubs' key type is a list of literals that varies by release
     "svg.hashsalt": "batonq",
     "svg.fonttype": "none",  # text stays text: it can be read aloud, searched and selected
@@ -197,24 +198,24 @@ def loglog(
                 xs,
                 [y.value for y in ys],
                 yerr=_reach(ys),
-                label=name,
+                label=f"{name}, slope {fitted[name]:.2f}" if name in fitted else name,
                 color=colour,
                 marker=MARKERS[index % len(MARKERS)],
                 linestyle="none" if name in fitted else DASHES[index % len(DASHES)],
                 markersize=5,
                 linewidth=1.2,
                 elinewidth=0.7,
+                zorder=10 - min(index, 7),
             )
             if name in fitted:
-                line = _power(xs, ys, fitted[name])
-                label = f"{name}: slope {fitted[name]:.2f}"
-                axes.plot(xs, line, color=colour, linewidth=1.4, label=label)
+                axes.plot(xs, _power(xs, ys, fitted[name]), color=colour, linewidth=1.4)
             if index == 0 and predicted is not None:
                 line = _power(xs, ys, predicted)
                 label = f"predicted slope {predicted:g}"
                 axes.plot(xs, line, color=INK, linewidth=1, linestyle=(0, (1, 2)), label=label)
         for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            low, high = axis.get_view_interval()
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < FINE * low else (1,)))
             axis.set_major_formatter(StrMethodFormatter("{x:g}"))
             axis.set_minor_formatter(NullFormatter())
         _label(figure, axes, x_label, y_label)

@@ -15,6 +15,7 @@ from batonq.tasks.synthetic.notes import READ
 from batonq.tasks.synthetic.readings import Measured, Reading
 
 YES_NO = {True: "yes", False: "NO"}
+SHORT = {"error": "floor", "residual": "residual", "excess": "residual less twin"}
 FLOOR = 1e-9  # gaps below this are rounding
 
 
@@ -147,9 +148,10 @@ def _gap(reading: Reading) -> float:
 
 def _figure(one: Measured) -> Figure:
     fitted = [reading for reading in one.readings if reading.setting.fitted]
-    shown = {of(one): [_at(reading, reading.measured(one.axis.of)) for reading in fitted]}
+    name = SHORT[one.axis.of]
+    shown = {name: [_at(reading, reading.measured(one.axis.of)) for reading in fitted]}
     if one.axis.of != "error":
-        shown["error ||Q - Q*||"] = [_at(r, r.measured("error")) for r in fitted]
+        shown["error"] = [_at(r, r.measured("error")) for r in fitted]
     gaps = [_at(r, Interval(_gap(r))) for r in fitted if _gap(r) > 0]
     if gaps:
         shown["exact gap"] = gaps
@@ -157,11 +159,11 @@ def _figure(one: Measured) -> Figure:
         _at(r, Interval(r.residual_estimate)) for r in fitted if r.residual_estimate is not None
     ]
     if estimates:
-        shown["estimate of the residual"] = estimates
+        shown["estimated residual"] = estimates
     if one.readings[0].certified:
         shown["certificate"] = [_at(r, r.over("certificate")) for r in fitted]
     wanted = one.axis.wanted
-    slopes = {} if one.slope is None or wanted is None else {of(one): one.slope.value}
+    slopes = {} if one.slope is None or wanted is None else {name: one.slope.value}
     return figures.loglog(
         {name: [point for point in points if point[1].value > 0] for name, points in shown.items()},
         one.axis.x_label,

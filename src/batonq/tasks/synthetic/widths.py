@@ -174,9 +174,9 @@ def sections(found: Widths | None) -> list[Section]:
 def _figure(found: Widths) -> Figure:
     groups = {
         label: [(x, over_seeds(values[:, k])) for k, x in enumerate(found.width)]
-        for label, values in (("gate flips", found.flips), ("floor ||f - Q*||", found.rms))
+        for label, values in (("gate flips", found.flips), ("floor", found.rms))
     }
-    slopes = {"gate flips": found.slope("flips"), "floor ||f - Q*||": found.slope("rms")}
+    slopes = {"gate flips": found.slope("flips"), "floor": found.slope("rms")}
     return figures.loglog(
         groups,
         "width m",
