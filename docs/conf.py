@@ -38,7 +38,12 @@ def _escape_bars(*event: object) -> None:
     """Docstrings are plain text: |x| is an absolute value, not a substitution."""
     lines = event[-1]
     assert isinstance(lines, list)
-    lines[:] = [line if "`" in line else line.replace("|", r"\|") for line in lines]
+    lines[:] = ["`".join(_outside(line.split("`"))) for line in lines]
+
+
+def _outside(parts: list[str]) -> list[str]:
+    """Escape bars in what stands outside of backticks: every other part."""
+    return [part if k % 2 else part.replace("|", r"\|") for k, part in enumerate(parts)]
 
 
 def setup(app: Sphinx) -> None:
