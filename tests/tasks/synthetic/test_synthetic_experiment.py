@@ -135,7 +135,9 @@ def test_power_laws_are_found_and_every_line_is_reached():
         assert slopes[axis].value == pytest.approx(power, abs=1e-3)
         assert slopes[axis].n == 3
     assert set(verdicts(found).values()) == {"yes"}
-    assert found.headline == f"{len(verdicts(found))} of {len(verdicts(found))} lines reached."
+    count = len(verdicts(found))
+    assert found.headline.startswith(f"{count} of {count} lines reached. Slopes: gap 1")
+    assert "Not reached" not in found.headline
 
 
 def test_every_point_has_its_rows():
@@ -170,6 +172,20 @@ def test_what_is_not_reached_is_said(changed, missed):
     assert lost
     assert all(what.startswith(missed) for _, what in lost)
     assert "Not reached: " in found.headline
+
+
+@pytest.mark.parametrize(
+    ("slope", "verdict"), [(0.5, "established"), (0.1, "refuted"), (0.62, "not established")]
+)
+def test_the_neural_scaling_gets_a_plain_verdict(slope, verdict):
+    made = experiment(SyntheticOptions(("neural_mixing",), 3, 0, True))
+    outputs = [output(cell, {"neural_mixing": slope}) for cell in made.cells]
+    for one in outputs:
+        if one["number"] is not None:  # slopes differ by seed, so that there is an interval
+            x = float(one["cell"].split("=")[1])
+            one["residual"] = 1e-6 + (one["residual"] - 1e-6) * x ** (0.02 * one["number"])
+    (table,) = summarise(made.config, outputs).sections[0].tables
+    assert table.lines[0][-1].split("this scaling is ")[1].split(";")[0] == verdict
 
 
 def test_a_single_seed_gives_slopes_without_intervals():

@@ -46,15 +46,28 @@ def slope_line(axis: str, what: str, found: Interval | None, wanted: Wanted, det
 
 def model_lines(axes: Sequence[Measured]) -> list[Line]:
     """Slopes, reveal, estimates and certificates."""
-    lines = [
-        slope_line(one.axis.name, f"slope of the {of(one)}", one.slope, one.axis.wanted, span(one))
-        for one in axes
-        if one.axis.wanted is not None
-    ]
+    lines = [_slope(one, one.axis.wanted) for one in axes if one.axis.wanted is not None]
     lines += [_reveal(one) for one in axes if one.axis.name == "reveal"]
     lines += [_estimates(one) for one in axes if any(r.qualifies for r in one.readings)]
     lines += [_certificates(one) for one in axes if one.readings[0].certified]
     return lines
+
+
+def _slope(one: Measured, wanted: Wanted) -> Line:
+    detail = span(one)
+    if one.axis.learner == "icq_neural":
+        detail += f"; for networks this scaling is {_verdict(one.slope, wanted)}"
+    return slope_line(one.axis.name, f"slope of the {of(one)}", one.slope, wanted, detail)
+
+
+def _verdict(found: Interval | None, wanted: Wanted) -> str:
+    """Established where the whole interval lies in the band, refuted where none of it does."""
+    if found is None or found.low is None or found.high is None:
+        return "not established"
+    if inside(found, wanted):
+        return "established"
+    apart = found.high < wanted.low or found.low > wanted.high
+    return "refuted" if apart else "not established"
 
 
 def of(one: Measured) -> str:
@@ -128,7 +141,7 @@ def _certificates(one: Measured) -> Line:
     share = one.share()
     return Line(
         one.axis.name,
-        "Theorem S, one scalar: share of runs with a certificate below the span of Q*",
+        "Theorem S, one scalar, given h where there is a gap: share of runs below the span of Q*",
         share,
         "above 0, and measured <= certificate in every run",
         share > 0 and broken == 0,

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from batonq.base.files import Json
 from batonq.study.experiment import Summary
 from batonq.study.rows import Interval, Row, Scalar
+from batonq.study.tables import text
 from batonq.tasks.synthetic import sections, widths
 from batonq.tasks.synthetic.axes import Axis
 from batonq.tasks.synthetic.lines import Line, model_lines
@@ -85,9 +86,17 @@ def _row(setting: Mapping[str, Scalar], learner: str, metric: str, found: Interv
 
 
 def _headline(lines: Sequence[Line]) -> str:
-    met = [line for line in lines if line.reached]
+    """How many lines are reached, every slope, and what is not reached."""
     missed = [line for line in lines if not line.reached]
-    told = f"{len(met)} of {len(lines)} lines reached."
+    slopes = "; ".join(f"{one.axis} {_figure(one)}" for one in lines if "slope" in one.what)
+    told = f"{len(lines) - len(missed)} of {len(lines)} lines reached."
+    if slopes:
+        told += f" Slopes: {slopes}."
     if missed:
-        told += " Not reached: " + "; ".join(f"{one.axis} ({one.what})" for one in missed) + "."
+        told += " Not reached: "
+        told += "; ".join(f"{one.axis}, {one.what}: {_figure(one)}" for one in missed) + "."
     return told
+
+
+def _figure(line: Line) -> str:
+    return text(line.figure) if line.figure is not None else "not available"
