@@ -87,7 +87,7 @@ def test_prior_is_a_law_whatever_is_foreseen() -> None:
 
 
 def test_time_uniform_coverage_where_a_fixed_sample_size_fails() -> None:
-    """Theory, Part A5: nominal 5 % at a fixed n fails far more often at a stopping time."""
+    """Theory, EB lemma: nominal 5 % at a fixed n fails far more often at a stopping time."""
     rng = np.random.default_rng(0)
     delta, runs, horizon = 0.05, 500, 8_000
     walk = rng.random((runs, horizon)) < 0.5

@@ -24,7 +24,7 @@ from batonq.smdp.policies import policy_of_cells, uniform
 
 
 def test_censoring_by_the_clock_is_biased_and_start_order_is_not() -> None:
-    """Theory, Part A0: streams cut at 30 steps keep the short ones of options of mean 20."""
+    """Theory, section 5: streams cut at 30 steps keep the short ones of options of mean 20."""
     gamma, cut, streams = 0.9, 30, 4_000
     truth = (1 / 20) * gamma / (1 - (1 - 1 / 20) * gamma)  # .310
     tau = np.random.default_rng(0).geometric(1 / 20, size=(streams, 40))
@@ -40,7 +40,7 @@ def test_censoring_by_the_clock_is_biased_and_start_order_is_not() -> None:
 
 
 def test_weights_of_decreasing_steps_at_beta_0() -> None:
-    """Theory, Part A4: the weights of 1/(1 + n) are equal; alpha / (2 - alpha) is half of that."""
+    """Noise lemma: the weights of 1/(1 + n) are equal; alpha / (2 - alpha) is half of that."""
     n = 1_000
     last = clocks.size(clocks.rescaled_linear(0.0), n)
     squares = n / (n + 1) ** 2
@@ -78,7 +78,7 @@ def value_equivalent(stay: float = 0.9999, gamma: float = 0.9) -> FiniteICSMDP:
 
 @pytest.mark.compiled
 def test_zero_residual_does_not_make_targets_independent() -> None:
-    """Theory, Part A5: eta vanishes at Q*, not at f_l; the recursion of Theorem 2 survives."""
+    """Theory, section 8: eta vanishes at Q*, not at f_l; the recursion of Theorem 2 survives."""
     model = value_equivalent()
     behaviour = uniform(model)
     found = gap(model, behaviour)
@@ -120,7 +120,7 @@ def hidden_duration(gamma: float = 0.99, leave: float = 1e-6) -> FiniteICSMDP:
 
 
 def test_beta_from_samples_is_refused_where_durations_are_hidden() -> None:
-    """Theory, Part A5: what is seen says beta < .05; it is .99."""
+    """Theory, section 8: what is seen says beta < .05; it is .99."""
     model = hidden_duration()
     found = gap(model, uniform(model))
     assert found.residual_sup < 1e-6
@@ -151,7 +151,7 @@ def climb(model: FiniteICSMDP, h: float, seed: int) -> tuple[np.ndarray, np.ndar
 @pytest.mark.compiled
 @pytest.mark.parametrize("declared", [False, True])
 def test_no_declared_oscillation_with_a_gap_is_false_and_refused(declared: bool) -> None:
-    """Theory, Part A6: violated with h = 0 by a sticky hidden mode, never with the true h."""
+    """Theory, Theorem S: violated with h = 0 by a sticky hidden mode, never with the true h."""
     model = hidden_mode()
     h = oscillation(model, 0.0, 1.0) if declared else 0.0
     best = optimal(model)

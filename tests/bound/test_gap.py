@@ -21,7 +21,7 @@ SEEDS = st.integers(0, 2**32 - 1)
 
 
 def redrawn_bit(gamma: float) -> FiniteICSMDP:
-    """A hidden bit, drawn anew every epoch, has to be named for reward 1. Theory, Part A1."""
+    """A hidden bit, drawn anew every epoch, has to be named for reward 1. Theory, section 6."""
     entries = np.repeat(np.arange(4), 2)  # row 2 * state + action, two successors
     return from_entries(
         agents=("guesser",),
@@ -243,7 +243,7 @@ def doubled(model: FiniteICSMDP) -> FiniteICSMDP:
 
 
 def test_value_equivalent_states_leave_no_gap_though_they_differ() -> None:
-    """eta = 0 with unequal rewards and kernels: not exact, but no gap. Theory, section 2.3."""
+    """eta = 0 with unequal rewards and kernels: not exact, but no gap. Theory, section 5."""
     model = hidden_length(5)
     short, long = 0.9, 0.9**5
     model = replace(model, reward=np.array([[(1 - short) * 2.0], [(1 - long) * 2.0]]))

@@ -38,7 +38,7 @@ def test_noise_behind_an_exact_interface_by_hand() -> None:
 def test_noise_takes_the_least_of_three_branches() -> None:
     log = math.log(7 * 10 * 1000 / 0.05)
     slow = Setting(1.0, 10, 1000, 0.05, residual=1.0, span=200.0)
-    # Theory, Part A2: a very slow hidden mode; the span alone would give far more than ||eta||.
+    # Theory, noise lemma: a very slow hidden mode; the span alone would give far more than ||eta||.
     found = noise(slow, 1e-4)
     assert found.trivial == 1.0 < found.freedman < found.hoeffding
     assert found.hoeffding == pytest.approx(200 * math.sqrt(1e-4 * log / (2 * 1.9999)) + 0.02)
@@ -53,7 +53,7 @@ def test_noise_takes_the_least_of_three_branches() -> None:
 
 @given(st.floats(0, 0.99), st.integers(1, 60))
 def test_decreasing_steps_have_squares_below_the_last_step(beta: float, n: int) -> None:
-    """Theory, Part A4: sum w^2 <= alpha_n; alpha_n / (2 - alpha_n) is too little at beta 0."""
+    """Theory, noise lemma: sum w^2 <= alpha_n; alpha_n / (2 - alpha_n) is too little at beta 0."""
     clock = clocks.rescaled_linear(beta)
     weights = weights_of(clock, n)
     assert (np.diff(weights) >= -1e-12).all()
@@ -156,7 +156,7 @@ def test_bad_settings_are_refused() -> None:
 
 
 def test_the_minimum_of_local_counts_is_no_number_of_frames() -> None:
-    """Theory, Part A3: the second cell is updated only after all updates of the first."""
+    """Theory, section 7: the second cell is updated only after all updates of the first."""
     beta, step, n = 0.9, 0.5, 50
     values = np.ones(2)  # Q* = 0: no reward, each bootstraps on the other
     order = np.repeat([0, 1], n)

@@ -211,7 +211,7 @@ def test_cover_frames_refuse_numbers_of_no_pair() -> None:
 def test_coverage_by_hand() -> None:
     once = coverage(10, 0.3, 4, 1_000, 0.05)
     confidence = math.log(4 * 1_000 / 0.05)
-    assert once.block == 10 * 3 + 1  # log2(2 / .3) = 2.74; theory's page had ceil(27.4) = 28
+    assert once.block == 10 * 3 + 1  # log2(2 / .3) = 2.74 is rounded up before it is multiplied
     assert once.blocks == math.ceil(2 / 0.3 * confidence)
     assert (once.window, once.visits, once.first) == (once.block * once.blocks, 1, 0)
     assert once.frames(3 * once.window - 1) == 2

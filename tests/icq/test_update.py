@@ -94,7 +94,7 @@ def test_rescaled_linear_is_the_formula(contraction: float, n: int) -> None:
 def test_weights_of_rescaled_linear_rise_and_their_squares_sum_to_less_than_the_step(
     contraction: float,
 ) -> None:
-    # Theory, section 3 and A4: w_j nondecreasing and sum of w_j**2 <= alpha_n.
+    # Theory, section 3: w_j nondecreasing and sum of w_j**2 <= alpha_n.
     clock = clocks.rescaled_linear(contraction)
     weights = np.zeros(0)
     for n in range(1, 300):

@@ -2,7 +2,7 @@
 
 Measured exactly on a finite model. What the theorem on projected on-line neural IC-Q needs beside
 these is a drift condition; it is checkable only in a sufficient form, and nothing is printed where
-that does not hold. Theory, section 4.2 as amended by Part A7.
+that does not hold. Theory, section 10.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def _check_lemma(width: int, size: float, pairs: int, chance: float) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Approximation:
-    """The approximation term of networks on a finite model, measured. Theory, section 4.2.
+    """The approximation term of networks on a finite model, measured. Theory, section 10.
 
     "rms" is the norm of L2(mu), mu the law of (cell, action) under the behaviour; "sup" is over
     permitted pairs.
@@ -206,7 +206,7 @@ def drift_at(
     """||T^ f - Qhat*|| / ||f - Qhat*|| in L2(mu) at a table f; NaN where f = Qhat*.
 
     A diagnostic along the way of learning. It needs Qhat*, so no interval for it can be had from
-    records, and at no finite set of tables does it prove the drift condition. Part A7.
+    records, and at no finite set of tables does it prove Condition D.
     """
     mask = model.cell_mask
     target = np.where(mask, fixed.q, 0.0)

@@ -4,7 +4,7 @@ Near its fixed point on-line IC-Q is linear stochastic approximation: with Delta
 pairs p, Delta moves by G (noise - A Delta) per epoch, where A = D (I - Gamhat^pihat), D holds the
 pairs' shares of epochs and G their steps. The noise is e_p times the temporal difference at
 Qhat*; its long-run covariance Omega has a martingale part and, with a gap, a part that remembers
-the hidden state. Theory, section 3 (CLT refinement). It holds for small steps after the start is
+the hidden state. Theory, section 11. It holds for small steps after the start is
 forgotten, and says nothing about the bias of the maximum in a quote, which is of the order of the
 step.
 """

@@ -1,7 +1,7 @@
 """Least squares in the linearised class of a network, every neuron in its ball.
 
 The class is f0(x; v) = m^-1/2 sum_r b_r 1{w_r(0) . x > 0} v_r . x with |v_r| <= omega m^-1/2, the
-network linearised at its start. How near it comes to Qhat* is the best-fit error. Theory, 4.2.
+network linearised at its start. How near it comes to Qhat* is the best-fit error. Theory, Lemma B.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Held-out feature test: do residuals depend on a field the agent logs but does not act on?
 
 With frozen values the residual d = R + gamma^tau v - Q(y, a) has mean m(y, a) + eta_Q(s, a), where
-eta_Q is centred in every cell (theory, Proposition 1 and Part A8). What a field f explains of it,
+eta_Q is centred in every cell (theory, section 12). What a field f explains of it,
 h(y, f, a) = E[d | y, f, a] - E[d | y, a], is the projection of eta_Q on functions of (y, f, a), so
 |h|^2 <= |eta_Q|^2 in L2(mu) over this agent's handoffs. Only the agent's own records are read.
 """

@@ -2,7 +2,7 @@
 
 IC-Q converges to the aggregated fixed point Qhat* of its behaviour, not to Q*. One object rules
 the distance: the gap residual eta(s, a) = (T(Qhat* o psi) - Qhat* o psi)(s, a), which averages to
-0 in every cell. Theory, section 2 as amended by Part A1. All suprema run over permitted actions
+0 in every cell. Theory, Proposition 1. All suprema run over permitted actions
 of states that the behaviour meets.
 """
 
@@ -28,7 +28,7 @@ ROUNDING: Final = 1e-9  # rewards and kernels of one cell count as equal up to t
 class Mismatch:
     """How far the states of one cell differ: the constants of an approximate information state.
 
-    Theory, section 2.2. A kernel's rows are discounted and lose what terminates, so constants do
+    Theory, section 6. A kernel's rows are discounted and lose what terminates, so constants do
     not cancel between rows of unequal mass: the distance of kernels alone bounds nothing.
 
     Attributes:
@@ -246,7 +246,7 @@ def drift(
 def is_exact(model: FiniteICSMDP) -> bool:
     """(X): whether rewards and kernels into cells are functions of (cell, action), up to rounding.
 
-    Whether it holds depends on no behaviour. Theory, Part A0.
+    Whether it holds depends on no behaviour. Theory, section 5.
     """
     leader = np.zeros(model.n_cells, np.int64)
     leader[model.cell[::-1]] = np.arange(model.n_states)[::-1]

@@ -1,6 +1,6 @@
 """Theorem 3, on-line projected neural IC-Q: printed only where its drift condition can be checked.
 
-Theory, section 4.2 as amended by Part A7. For one stream, a constant step alpha and a fixed
+Theory, Theorem 3. For one stream, a constant step alpha and a fixed
 behaviour, given the start of the networks, with f in the balls,
 
     ((1/T) sum_k E ||f_k - Q*||^2)^1/2 <= eps_lin + (1 + beta_D) / (1 - beta_D) eps_c

@@ -2,7 +2,7 @@
 
 A bound that knows the model, unless the interface is exact: the gap residual eta, the Poisson
 solutions U and the full model's beta involve what no agent sees. Theory, Theorem 1, the noise lemma
-and local clocks (Parts A2 to A4).
+and local clocks (section 7).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Phases of frozen answers on a finite model: how long they are, and playing one.
 
 In a phase nobody's answers move, so that a sample is the same whether its option ran alone or
-beside others, as long as samples are listed by the start of their options (theory, Part A0). Here
+beside others, as long as samples are listed by the start of their options (theory, section 5). Here
 one stream runs, whose every option ends before the next starts.
 """
 
@@ -30,7 +30,7 @@ def lengths(handoffs: int, n_pairs: int, contraction: float) -> list[int]:
 
     An error made in a phase is worth contraction times less after each later one, which makes
     N_l ~ contraction**(2 (L - 1 - l) / 3) the best split of sum_l contraction**(L-1-l) / sqrt(N_l).
-    Any contraction will do: a bad guess costs width, not validity. Theory, Part C.
+    Any contraction will do: a bad guess costs width, not validity. Theory, section 4.
 
     Args:
         handoffs: in all phases together.

@@ -1,7 +1,7 @@
 """What a certificate takes for granted, computed on a finite model: range, oscillation, discount.
 
-Theory, Part A0 (range) and A6 (the declared h). An agent cannot compute these from its records; on
-a finite model they can be had, and a declared one can be checked.
+Theory, section 5 (range) and Theorem S (the declared h). An agent cannot compute these from its
+records; on a finite model they can be had, and a declared one can be checked.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ POINT: Final = 1e-9  # a range this much shorter than its ends are large counts 
 def attainable_range(model: FiniteICSMDP) -> tuple[float, float]:
     """The smallest [low, high] with R + gamma**tau c x in it for every x in it, for certain.
 
-    Q* and every table that starts inside stay inside. Theory, Part A0. c is 0 where the option
+    Q* and every table that starts inside stay inside. Theory, section 5. c is 0 where the option
     ended the workflow.
 
     Raises:

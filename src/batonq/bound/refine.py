@@ -2,7 +2,7 @@
 
 On a model: the gap |Q* - Qhat* o psi|_2 of the model behind the refined interface. From a log:
 which fields explain residuals at all, with the chance of any false finding controlled; among
-those, the one that moves the agent's values most. Theory, section 6 and Part A8.
+those, the one that moves the agent's values most. Theory, section 12.
 """
 
 from __future__ import annotations

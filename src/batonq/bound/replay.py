@@ -5,7 +5,7 @@ E[d1 d2 | s, a] = (m(y, a) + eta_Q(s, a))^2, where eta_Q averages to 0 in every 
 |eta_Q|^2 in L2(mu) is the mean of d1 d2 less the mean of m^2. To estimate m^2 by the square of a
 mean, or to centre both factors by one mean, even of other replays, is wrong by O(1 / n): here m^2
 comes from products of different pairs only. It is eta of the frozen Q, in mean square: an
-estimate, from which no certificate in sup norm follows. Theory, Part A8.
+estimate, from which no certificate in sup norm follows. Theory, section 12.
 """
 
 from __future__ import annotations

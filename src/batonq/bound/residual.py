@@ -2,7 +2,7 @@
 
 A watched chain is the full state at successive visits of one pair p = (cell, action). With a gap,
 the hidden part of the state makes the updates of p correlated noise; how long it is remembered,
-in visits, is what the Poisson solution U_p measures. Theory, section 3 and Parts A2 to A4.
+in visits, is what the Poisson solution U_p measures. Theory, section 7.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Watched:
 
 @dataclass(frozen=True)
 class Coverage:
-    """Windows in which, with the wanted confidence, every pair is updated. Theory, Part A4.
+    """Windows in which, with the wanted confidence, every pair is updated. Theory, section 7.
 
     Attributes:
         block: b, epochs after which the chain has forgotten where it was.
@@ -87,7 +87,7 @@ class Coverage:
 
 
 def kappa_ceiling(mixing_time: int) -> int:
-    """2 + 4 t_mix, which kappa_c never exceeds. Theory, Part A2."""
+    """2 + 4 t_mix, which kappa_c never exceeds. Theory, section 7."""
     return 2 + 4 * mixing_time
 
 
@@ -264,7 +264,7 @@ def cover_frames(order: Int[np.ndarray, " update"], n_pairs: int) -> Int[np.ndar
 
     A frame closes when every pair has been updated since the last one closed: a barrier. The
     smallest of the agents' own counts is no substitute, as agents may close theirs one after the
-    other. Theory, Part A3.
+    other. Theory, section 7.
 
     Args:
         order: number 0 .. P-1 of the pair that each update was of, in order of time.

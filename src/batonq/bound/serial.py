@@ -3,7 +3,7 @@
 Under frozen values E[d | everything before] = m(y, a) + eta_Q(s, a). If the interface hides
 nothing, residuals less their cell's mean are a martingale difference: uncorrelated with whatever
 came before. Correlation hence shows that eta_Q is not 0, without any further field. Its size is
-the long-run variance. Theory, section 6; all intervals are asymptotic, estimates throughout.
+the long-run variance. Theory, section 12; all intervals are asymptotic, estimates throughout.
 """
 
 from __future__ import annotations

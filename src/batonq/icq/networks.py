@@ -1,6 +1,6 @@
 """Two-layer ReLU networks in the layout of the kernels, and the inputs they are given.
 
-Theory, section 4.2. On x with |x| = 1 and m neurons, a network is
+Theory, section 10. On x with |x| = 1 and m neurons, a network is
 
     f(x; W) = m^-1/2 sum_r b_r [relu(w_r . x) - relu(w_r(0) . x)],
 

@@ -2,7 +2,7 @@
 
 An update adds step size times temporal difference times the gradient, b_r x m^-1/2 where
 w_r . x > 0 (the semi-gradient: the quote counts as fixed), and projects every neuron to its ball.
-Theory, section 4.2; the networks are in `batonq.icq.networks`.
+Theory, section 10; the networks are in `batonq.icq.networks`.
 """
 
 from __future__ import annotations

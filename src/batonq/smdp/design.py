@@ -2,7 +2,7 @@
 
 The rewards are set to r := Q* - Gam max Q*, so that Q* solves the model whatever the kernel is.
 Hence the optimal values, and with them the interface gap, stay where they are while the mixing
-time or the durations are dialled. Theory, section 5.
+time or the durations are dialled.
 """
 
 from __future__ import annotations
