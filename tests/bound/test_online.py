@@ -147,12 +147,47 @@ def test_bad_settings_are_refused() -> None:
     ):
         with pytest.raises(ModelError, match="out of range"):
             Setting(**{"width": 1.0, "n_pairs": 1, "handoffs": 1, "delta": 0.1, **wrong})
-    with pytest.raises(ModelError, match="not in"):
-        noise(EXACT, 0.0)
+    for step, square in ((0.0, None), (0.1, math.nan), (0.1, -1.0)):
+        with pytest.raises(ModelError, match="sum of squares"):
+            noise(EXACT, step, square)
     with pytest.raises(ModelError, match="updates"):
         local_clocks(EXACT, clocks.constant(0.1), 0.5, np.zeros(1001, np.int64), 1.0)
     with pytest.raises(ModelError, match="weights decrease"):
         local_clocks(EXACT, clocks.Clock(1.0, 0.0, 3.0, 1.0), 0.5, np.zeros(9, np.int64), 1.0)
+    for order in ([0, EXACT.n_pairs], [-1]):  # the compiled loop would write outside its arrays
+        with pytest.raises(ModelError, match="pairs must be numbered"):
+            local_clocks(EXACT, clocks.constant(0.1), 0.5, np.array(order), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("contraction", "start", "distance", "message"),
+    [
+        (math.nan, 1.0, 0.0, "contraction nan"),
+        (-0.1, 1.0, 0.0, "contraction -0.1"),
+        (2.0, 1.0, 0.0, "contraction 2"),
+        (1.0, 1.0, 0.0, "not available: the contraction is 1"),
+        (0.5, math.nan, 0.0, "start nan"),
+        (0.5, -1.0, 0.0, "start -1"),
+        (0.5, 1.0, math.inf, "gap inf"),
+    ],
+)
+def test_no_bound_comes_from_arguments_out_of_range(
+    contraction: float, start: float, distance: float, message: str
+) -> None:
+    order = np.zeros(3, np.int64)
+    with pytest.raises(ModelError, match=message):
+        theorem_1(EXACT, 0.1, contraction, 5, start, distance)
+    with pytest.raises(ModelError, match=message):
+        tuned(EXACT, contraction, 1, 0.25, start, distance)
+    with pytest.raises(ModelError, match=message):
+        local_clocks(EXACT, clocks.constant(0.1), contraction, order, start, distance)
+
+
+def test_theorem_1_needs_frames_and_its_corollary_handoffs() -> None:
+    with pytest.raises(ModelError, match="-1 cover frames"):
+        theorem_1(EXACT, 0.1, 0.5, -1, 1.0)
+    with pytest.raises(ModelError, match="not available: 1 handoff"):
+        tuned(Setting(1.0, 1, 1, 0.1), 0.5, 1, 0.25, 1.0)
 
 
 def test_the_minimum_of_local_counts_is_no_number_of_frames() -> None:

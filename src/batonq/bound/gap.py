@@ -282,8 +282,10 @@ def horizon(contraction: float) -> float:
     """1 / (1 - beta).
 
     Raises:
-        ModelError: if beta is 1 up to rounding.
+        ModelError: if beta is 1 up to rounding, or no number in [0, 1].
     """
+    if not 0 <= contraction <= 1 + SLACK:
+        raise ModelError(f"bound: contraction {contraction:g} is not in [0, 1)")
     if contraction >= 1 - SLACK:
         raise ModelError(
             "bound: not available: the contraction is 1 (an option that neither discounts nor "

@@ -93,11 +93,11 @@ def noise(setting: Setting, step: float, square: float | None = None) -> Noise:
             if not given. For decreasing local steps it is `step` itself.
 
     Raises:
-        ModelError: if the step is outside (0, 1].
+        ModelError: if the step is outside (0, 1], or the square too.
     """
-    if not 0 < step <= 1:
-        raise ModelError(f"Theorem 1: step {step:g} is not in (0, 1]")
     s = step / (2 - step) if square is None else square
+    if not (0 < step <= 1 and 0 < s <= 1):
+        raise ModelError(f"Theorem 1: step {step:g}, sum of squares {s:g}; give both in (0, 1]")
     log, eta, span = setting.log_events, setting.residual, setting.span
     largest = span / 2  # of |U_p| centred at its mid-range, which every identity allows
     variance = 2 * s * largest * eta + step**2 * largest**2
@@ -127,7 +127,13 @@ def theorem_1(
         frames: C_k, completed cover frames counted by a barrier (`residual.cover_frames`).
         start: bound on ||Q_0 - Qhat*||, at most rho.
         gap: ||Q* - Qhat* o psi||.
+
+    Raises:
+        ModelError: for an argument out of its range.
     """
+    _check(contraction, start, gap)
+    if frames < 0:
+        raise ModelError(f"Theorem 1: {frames} cover frames; give 0 or more")
     transient = (1 - step * (1 - contraction)) ** frames * start
     return gap + transient + noise(setting, step).total * horizon(contraction)
 
@@ -166,9 +172,12 @@ def tuned(
         gap: ||Q* - Qhat* o psi||.
 
     Raises:
-        ModelError: "not available" if T < 2 F log T / (1 - beta).
+        ModelError: "not available" if T < 2 F log T / (1 - beta); for an argument out of range.
     """
+    _check(contraction, start, gap)
     total = setting.handoffs
+    if total < 2:
+        raise ModelError("Theorem 1: not available: 1 handoff forgets nothing; give more")
     windows = coverage(mixing_time, least, setting.n_pairs, total, setting.delta, often=True)
     needed = 2 * windows.window * math.log(total) * horizon(contraction)
     if total < needed:
@@ -206,10 +215,16 @@ def local_clocks(
         The bound before the first update and after each.
 
     Raises:
-        ModelError: if the clock's weights may decrease, or there are more updates than handoffs.
+        ModelError: if the clock's weights may decrease, there are more updates than handoffs, a
+            pair has no number 0 .. P-1, or an argument is out of its range.
     """
+    _check(contraction, start, gap)
     if len(order) > setting.handoffs:
-        raise ModelError(f"Theorem 1: {len(order)} updates of {setting.handoffs} handoffs")
+        raise ModelError(
+            f"Theorem 1: {len(order)} updates of {setting.handoffs} handoffs; give the setting all"
+        )
+    if len(order) and not (order.min() >= 0 and order.max() < setting.n_pairs):
+        raise ModelError(f"Theorem 1: pairs must be numbered 0..{setting.n_pairs - 1}")
     most = int(np.bincount(order, minlength=1).max()) if len(order) else 0
     steps = np.array([1.0] + [clocks.size(clock, n) for n in range(1, most + 1)])
     if (1 / steps[2:] > 1 / steps[1:-1] + 1 + 1e-9).any():
@@ -224,6 +239,14 @@ def local_clocks(
         order, steps, noises, contraction, setting.width, np.full(setting.n_pairs, largest), bounds
     )
     return gap + bounds
+
+
+def _check(contraction: float, start: float, gap: float) -> None:
+    horizon(contraction)  # raises where beta is outside [0, 1)
+    if not (0 <= start < math.inf and 0 <= gap < math.inf):
+        raise ModelError(
+            f"Theorem 1: start {start:g}, gap {gap:g}; give distances, finite and at least 0"
+        )
 
 
 @compiled
