@@ -102,3 +102,15 @@ def test_time_uniform_coverage_where_a_fixed_sample_size_fails() -> None:
         uniform |= error[:, k] > radius(seen, 1.0, delta)
     assert hoeffding > 2 * delta
     assert uniform.mean() <= delta
+
+
+def test_bad_guesses_and_weights_are_refused() -> None:
+    pair, value = np.array([0, 0]), np.array([0.2, 0.4])
+    with pytest.raises(ModelError, match="a guess is not finite"):
+        moments(pair, value, 1, np.nan)
+    seen = moments(pair, value, 1, 0.5)
+    for weights in (np.zeros((1, len(GRID))), np.ones((1, len(GRID)))):
+        with pytest.raises(ModelError, match="no positive law"):
+            radius(seen, 1.0, 0.1, weights)
+    with pytest.raises(ModelError, match="delta 0"):
+        prior(np.ones(1), 1.0, 0.0)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 from functools import cache
 
 import numpy as np
@@ -155,6 +156,9 @@ def test_argument_errors() -> None:
         ("scalars", {"scalars": 3}),
         ("delta", {"delta": 0.0}),
         ("at least", {"handoffs": 100}),
+        ("at least", {"handoffs": 0}),
+        ("contraction nan", {"contraction": np.nan}),
+        ("contraction 2", {"contraction": 2.0}),
         ("range: high", {"interval": (0.0, 0.5)}),
         ("lower one first", {"interval": (1.0, 0.0)}),
         ("declared oscillation", {"oscillation": -1.0}),
@@ -220,6 +224,11 @@ def test_phase_by_hand() -> None:
         sandwich_phase(
             upper, "upper", seen, width=1.0, delta=0.5, oscillation=0.1, reference=reference
         )
+    with pytest.raises(ModelError, match="side 'up'"):
+        unchecked = inspect.unwrap(sandwich_phase)  # as outside of tests, where no type is checked
+        unchecked(upper, "up", seen, width=1.0, delta=0.5)
+    with pytest.raises(ModelError, match="NaN"):
+        sandwich_phase(np.full(3, np.nan), "upper", seen, width=1.0, delta=0.5)
 
 
 def test_moments_of_a_phase_agree_with_a_plain_loop() -> None:

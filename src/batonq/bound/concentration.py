@@ -29,6 +29,7 @@ PSI: Final[np.ndarray] = -np.log1p(-GRID) - GRID
 NEWTON_STEPS: Final = 12
 CLOSE: Final = 1e-6  # relative step at which Newton stops
 SPREADING: Final = 2.0  # the prior falls by exp(-2) when l is wrong by a factor e
+ROUNDING: Final = 1e-9  # by which weights may sum to more than 1
 FLOOR: Final = 0.1  # share of the prior spread evenly, against wrong guesses
 
 
@@ -65,7 +66,7 @@ def moments(
         guess: of each mean, known before the first sample and inside the samples' range.
 
     Raises:
-        ModelError: if a sample is not finite or belongs to no pair.
+        ModelError: if a sample or guess is not finite, or a sample belongs to no pair.
     """
     if not np.isfinite(value).all():
         bad = int(np.argmin(np.isfinite(value)))
@@ -74,6 +75,8 @@ def moments(
         raise ModelError(f"samples: pairs {pair.min()}..{pair.max()} of 0..{n_pairs - 1}")
     order = np.argsort(pair, kind="stable")
     start = np.broadcast_to(np.asarray(guess, np.float64), (n_pairs,))
+    if not np.isfinite(start).all():
+        raise ModelError("samples: a guess is not finite; give one inside the samples' range")
     count = np.bincount(pair, minlength=n_pairs)
     mean, spread = np.zeros(n_pairs), np.zeros(n_pairs)
     for k, own in enumerate(np.split(value[order], np.cumsum(count)[:-1])):
@@ -91,8 +94,12 @@ def prior(
     Args:
         spread: guess of V_n, made before the first sample; NaN where there is none.
         width: length c of the interval that holds the samples.
-        delta: chance of failure that the radius will be asked for.
+        delta: chance of failure that the radius will be asked for, in (0, 1).
+
+    Raises:
+        ModelError: if `delta` is out of its range.
     """
+    _check_delta(delta)
     with np.errstate(divide="ignore", invalid="ignore"):
         wanted = np.sqrt(2 * np.log(1 / delta) / spread) * width
     wanted = np.where(np.isfinite(spread), np.clip(wanted, GRID[0], GRID[-1]), np.nan)
@@ -119,16 +126,17 @@ def radius(
         weights: law w on the grid, fixed before the first sample; even if not given.
 
     Raises:
-        ModelError: if `delta` or `width` is out of its range.
+        ModelError: if `delta` or `width` is out of its range, or `weights` are no law.
     """
-    if not 0 < delta < 1:
-        raise ModelError(f"concentration: delta {delta:g} is not in (0, 1)")
+    _check_delta(delta)
     c = np.broadcast_to(np.asarray(width, np.float64), seen.count.shape)
     if not ((c > 0) & np.isfinite(c)).all():
         raise ModelError(
             f"concentration: a range of length {c.min():g}; give positive, finite ones"
         )
     law = np.full(len(GRID), 1 / len(GRID)) if weights is None else weights
+    if not ((law > 0).all() and (law.sum(axis=-1) <= 1 + ROUNDING).all()):
+        raise ModelError("concentration: weights are no positive law on the grid; use `prior`")
     goal = np.log(1 / delta)
     lift = np.log(law) - PSI * (seen.spread / c**2)[..., None]
     total = ((goal - lift) / GRID).min(axis=-1)  # the union bound, at or beyond the root
@@ -144,3 +152,8 @@ def radius(
     with np.errstate(divide="ignore"):
         found: np.ndarray = np.where(seen.count > 0, c * total / seen.count, np.inf)
     return found
+
+
+def _check_delta(delta: float) -> None:
+    if not 0 < delta < 1:
+        raise ModelError(f"concentration: delta {delta:g} is not in (0, 1)")

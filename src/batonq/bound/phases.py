@@ -38,8 +38,10 @@ def lengths(handoffs: int, n_pairs: int, contraction: float) -> list[int]:
         contraction: a guess of the average contraction, in [0, 1].
 
     Raises:
-        ModelError: if there are too few handoffs for one phase.
+        ModelError: if there are too few handoffs for one phase, or the contraction is out of range.
     """
+    if not 0 <= contraction <= 1:
+        raise ModelError(f"certificate: contraction {contraction:g} is not in [0, 1]")
     shortest = FIRST_PHASE * n_pairs
     if handoffs < shortest:
         raise ModelError(

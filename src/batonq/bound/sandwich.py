@@ -119,6 +119,7 @@ def sandwich(
     pairs = int(model.cell_mask.sum())
     mean_discount = float(model.sum_rows(model.discounted)[model.mask].mean())
     guess = mean_discount if contraction is None else contraction
+    plan = lengths(handoffs, pairs, guess)
     climb = Climb(
         stream(model, uniform() if behaviour is None else behaviour, seed),
         np.full(model.cell_mask.shape, high),
@@ -128,7 +129,6 @@ def sandwich(
         scalars,
         h,
     )
-    plan = lengths(handoffs, pairs, guess)
     recentred = climb.run(plan, guess, recentre and h == 0)
     return _report(climb, plan, recentred, (low, high), delta)
 

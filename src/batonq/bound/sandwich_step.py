@@ -63,8 +63,13 @@ def sandwich_phase(
         reference: what its reference phase found.
 
     Raises:
-        ModelError: if h is negative or not finite, or given together with a reference.
+        ModelError: for a side that does not exist, a table with NaN, or an h that is negative, not
+            finite, or given together with a reference.
     """
+    if side not in ("upper", "lower"):
+        raise ModelError(f"certificate: side {side!r}; give 'upper' or 'lower'")
+    if np.isnan(table).any():
+        raise ModelError("certificate: a table holds NaN; start it at an end of the range")
     if not 0 <= oscillation < math.inf:
         raise ModelError(f"certificate: declared oscillation {oscillation:g}; give 0 or more")
     if reference is not None and oscillation > 0:
