@@ -285,6 +285,8 @@ def test_too_few_handoffs_are_refused() -> None:
     assert near.margin == np.inf
     with pytest.raises(ModelError, match=r"1 handoffs visit some pair 0\.5 times"):
         near.scatter(clocks.constant(0.1), 1)
+    with pytest.raises(ModelError, match="average over 0 handoffs"):
+        near.averaged(0)
 
 
 def test_memory_longer_than_the_values_with_unequal_steps() -> None:

@@ -165,8 +165,12 @@ def test_bad_input_is_refused():
         refine(model, ["third"])
     with pytest.raises(ModelError, match="has no fields"):
         refine(leak().model)
-    with pytest.raises(ModelError, match="field 'x' has shape"):
+    with pytest.raises(ModelError, match=r"field 'x' is int64 of shape \(3,\)"):
         refine(model, {"x": np.zeros(3, np.int64)})
+    with pytest.raises(ModelError, match="one whole number a state"):
+        refine(model, {"x": np.zeros(model.n_states)})
+    with pytest.raises(ModelError, match="'idle' never decides"):
+        refine(replace(model, agents=("desk", "idle")), agent="idle")
     with pytest.raises(ModelError, match="agent: 'nobody' is none of desk"):
         refine(model, agent="nobody")
     with pytest.raises(DataError, match="name fields of the log"):
@@ -175,6 +179,13 @@ def test_bad_input_is_refused():
         refine(log, error_rate=0.0)
     with pytest.raises(DataError, match="longer records needed"):
         refine(plain_log(0, n=90))
+
+
+def test_records_without_discount_that_never_end_have_no_values() -> None:
+    model = replace(two_bits(), gamma=1.0)
+    log = observe(model, np.zeros((2, 2)), handoffs=2_000)["desk"]
+    with pytest.raises(DataError, match=r"not available: .* gamma < 1"):
+        refine(log)
 
 
 def test_workflows_that_end_elsewhere_do_not_carry_values_over():

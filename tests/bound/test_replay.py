@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,13 @@ from hypothesis import strategies as st
 
 from batonq.base.errors import DataError, ModelError
 from batonq.bound import replay
-from batonq.bound.replay import Pairs, paired_replay, replay_environment, replay_model
+from batonq.bound.replay import (
+    Pairs,
+    paired_replay,
+    replay_decisions,
+    replay_environment,
+    replay_model,
+)
 from batonq.icq import clocks
 from batonq.icq.environment import ModelEnvironment, Turn
 from batonq.icq.qfunction import QFunction
@@ -152,6 +159,13 @@ def test_bad_input_is_refused():
         )
     with pytest.raises(DataError, match="0 pairs whose decision was replayed before"):
         paired_replay(Pairs(np.arange(200), one, one, True))
+    with pytest.raises(DataError, match=r"columns of \[199, 200\] pairs"):
+        paired_replay(Pairs(np.zeros(200, np.int64), one, one[1:], True))
+    with pytest.raises(ModelError, match="agent 'idle' never decides"):
+        replay_model(replace(model, agents=("desk", "idle")), q, pairs=5, agent="idle")
+    for state, action in (([8], [0]), ([-1], [0]), ([0, 1], [0]), ([0], [2]), ([0], [-1])):
+        with pytest.raises(ModelError, match=r"replay: .*give"):
+            replay_decisions(model, q, np.array(state), np.array(action), independent=True)
 
 
 def test_decisions_replayed_once_say_nothing_and_are_told():

@@ -139,6 +139,8 @@ def test_bad_input_is_refused():
         serial.serial_test(plain_log(0, n=50))
     with pytest.raises(DataError, match="value 2 is not finite"):
         serial.long_run(np.array([0.0, 1.0, np.inf]))
+    with pytest.raises(DataError, match="no values"):
+        serial.long_run(np.zeros(0))
     with pytest.raises(DataError, match="all equal"):
         serial.long_run(np.ones(1_000))
     zero = np.zeros(1_000, np.int64)

@@ -156,7 +156,12 @@ class Asymptotic:
 
         For steps that fall more slowly than 1 / n. Averages with a constant step also keep the
         bias of the maximum, which this leaves out.
+
+        Raises:
+            ModelError: if there are no handoffs.
         """
+        if handoffs < 1:
+            raise ModelError(f"asymptotic: an average over {handoffs} handoffs; give at least 1")
         inverse = np.linalg.inv(self.drift)
         noise = self.noise if hidden else self.martingale
         return self._of(inverse @ noise @ inverse.T / handoffs)

@@ -155,14 +155,18 @@ def _on_model(
     shown = np.ones(model.n_states, np.bool_)
     if agent is not None:
         shown = model.holder == model.agents.index(agent)
+        if not shown.any():
+            raise ModelError(
+                f"agent: '{agent}' never decides, so nothing is revealed; name another"
+            )
     chances = uniform(model) if behaviour is None else behaviour
     own, _, error = _gaps(model, chances, shown)
     found = []
     for name, of_state in fields.items():
-        if of_state.shape != model.holder.shape:
+        if of_state.shape != model.holder.shape or of_state.dtype.kind not in "biu":
             raise ModelError(
-                f"candidates: field '{name}' has shape {of_state.shape}, wanted "
-                f"{model.holder.shape}: one number a state"
+                f"candidates: field '{name}' is {of_state.dtype} of shape {of_state.shape}, wanted "
+                f"{model.holder.shape}: one whole number a state"
             )
         refined = model.seen_as(interface.refine(model.cell, np.where(shown, of_state, 0)))
         lifted = np.zeros((refined.n_cells, model.n_actions))

@@ -18,6 +18,7 @@ from jaxtyping import Bool, Float, Int
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
+from batonq.base.errors import DataError, ModelError
 from batonq.bound.blocks import Square, square
 from batonq.bound.features import Split, at, block_noise, kept, means, shares
 from batonq.icq.log import Log
@@ -77,6 +78,9 @@ def change(log: Log, cut: Split, level: Int[np.ndarray, " row"], n_blocks: int) 
         cut: the field's split of the agent's pairs.
         level: the field's level at each row.
         n_blocks: blocks of time.
+
+    Raises:
+        DataError: "not available" if nothing bounds the values of the agent's empirical model.
     """
     n_levels, n_actions = int(level.max()) + 1, log.mask.shape[1]
     stays, everything = kept(log), np.ones(len(log), np.bool_)
@@ -179,4 +183,10 @@ def _solved(
     mask: Bool[np.ndarray, "cell action"],
 ) -> Solution:
     arrays: tuple[Any, Any, Any] = (carried.indptr, carried.indices, carried.data)
-    return solve(kernel(*arrays, reward, mask))
+    try:
+        return solve(kernel(*arrays, reward, mask))
+    except ModelError as error:
+        raise DataError(
+            "not available: these records hold no bound on the agent's values, as nothing in them "
+            "discounts or ends for long enough; record with gamma < 1"
+        ) from error

@@ -92,6 +92,9 @@ def paired_replay(pairs: Pairs) -> Replay:
         DataError: if there are fewer than 100 pairs, one is not finite, hardly any decision was
             replayed twice, or pairs along a chain are too few for independent blocks.
     """
+    sizes = {len(one) for one in (pairs.decision, pairs.first, pairs.second)}
+    if len(sizes) > 1:
+        raise DataError(f"replay: columns of {sorted(sizes)} pairs; give one entry a pair in each")
     both = np.stack([pairs.first, pairs.second])
     if not np.isfinite(both).all():
         raise DataError(f"replay: pair {int(np.argwhere(~np.isfinite(both))[0, 1])} is not finite")
@@ -110,8 +113,7 @@ def paired_replay(pairs: Pairs) -> Replay:
     errors = (first + second) / 2 - mean
     if pairs.independent:
         count = len(code)
-        sizes = np.bincount(code)
-        excess = float((errors**2 / (sizes[code] - 1.0)).mean())
+        excess = float((errors**2 / (np.bincount(code)[code] - 1.0)).mean())
         influence = products
     else:
         count = enough_blocks(centred(products, code, n_codes), code, n_codes, MOST)
@@ -148,8 +150,8 @@ def replay_model(
         seed: the same seed gives the same pairs.
 
     Raises:
-        ModelError: for values that do not fit the model, no pairs, an unknown agent, or a
-            behaviour without a stationary law.
+        ModelError: for values that do not fit the model, no pairs, an agent that is unknown or
+            never decides, or a behaviour without a stationary law.
     """
     if pairs < 1 or (agent is not None and agent not in model.agents):
         raise ModelError(f"replay: {pairs} pairs of agent {agent!r}; give 1 or more of a known one")
@@ -157,6 +159,8 @@ def replay_model(
     law = stationary(model, chances)[:, None] * policies.policy_of_cells(model, chances)
     if agent is not None:
         law[model.holder != model.agents.index(agent)] = 0.0
+        if not law.any():
+            raise ModelError(f"replay: agent '{agent}' never decides; name another")
     row = generator(seed, 0).choice(law.size, size=pairs, p=law.ravel() / law.sum())
     state, action = np.divmod(row, model.n_actions)
     return replay_decisions(model, q, state, action, independent=True, seed=seed)
@@ -182,10 +186,18 @@ def replay_decisions(
         seed: the same seed gives the same pairs.
 
     Raises:
-        ModelError: for values that do not fit the model, or an action that is not permitted.
+        ModelError: for values that do not fit the model, a state that it does not have, or an
+            action that is not permitted.
     """
     if q.shape != model.cell_mask.shape or not np.isfinite(q[model.cell_mask]).all():
         raise ModelError(f"replay: values of shape {q.shape}; give a finite one a cell and action")
+    if len(state) != len(action) or ((state < 0) | (state >= model.n_states)).any():
+        raise ModelError(
+            f"replay: {len(state)} states and {len(action)} actions; give one action for each "
+            f"state, states 0..{model.n_states - 1}"
+        )
+    if ((action < 0) | (action >= model.n_actions)).any():
+        raise ModelError(f"replay: give actions 0..{model.n_actions - 1}")
     forbidden = ~model.mask[state, action]
     if forbidden.any():
         k = int(np.argmax(forbidden))

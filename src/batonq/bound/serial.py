@@ -135,6 +135,8 @@ def long_run(values: Float[np.ndarray, " row"]) -> LongRun:
         DataError: "not stable: longer records needed" if that leaves fewer than 16 batches; or if
             the values are not finite or all equal.
     """
+    if not len(values):
+        raise DataError("long run: no values; give some")
     if not np.isfinite(values).all():
         raise DataError(f"long run: value {int(np.argmin(np.isfinite(values)))} is not finite")
     apart = values - values.mean()
