@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from batonq.smdp.durations import Durations, Law
+from batonq.smdp.durations import Durations, Law, fixed
 from batonq.smdp.model import FiniteICSMDP, from_entries
 
 PMF = (
@@ -139,6 +139,23 @@ def sticky(
         initial=rng.dirichlet(np.ones(n)),
     )
     return Hidden(model, chance, discount, square, random_behaviour(model, seed))
+
+
+def lone_bit(stay: float, gamma: float = 0.9) -> FiniteICSMDP:
+    """One cell, one action, reward = hidden bit, which stays with correlation `stay`."""
+    flip = (1 - stay) / 2
+    return from_entries(
+        agents=("one",),
+        holder=np.zeros(2, np.int64),
+        cell=np.zeros(2, np.int64),
+        reward=np.array([[0.0], [1.0]]),
+        state=np.array([0, 0, 1, 1]),
+        action=np.zeros(4, np.int64),
+        successor=np.array([0, 1, 1, 0]),
+        probability=np.array([1 - flip, flip, 1 - flip, flip]),
+        durations=fixed(np.ones(4, np.int64)),
+        gamma=gamma,
+    )
 
 
 def random_behaviour(model: FiniteICSMDP, seed: int) -> np.ndarray:

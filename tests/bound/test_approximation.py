@@ -20,14 +20,13 @@ from batonq.bound.approximation import (
     lemma_a,
     lemma_b,
     lemma_b_norm,
-    pair_law,
 )
 from batonq.bound.ball_fit import excess, fit
 from batonq.bound.neural import Theorem3, theorem_3
 from batonq.icq import clocks
 from batonq.icq.networks import Net, Networks, new_networks, unit
 from batonq.icq.neural import train_nets
-from batonq.icq.population import population, project, rms_of, tangent
+from batonq.icq.population import pair_law, population, project, rms_of, tangent
 from batonq.smdp import policies
 from batonq.smdp.exact import aggregated
 from batonq.smdp.families import random_model

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hidden_models import Hidden, sticky
+from hidden_models import Hidden, lone_bit, sticky
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.linalg import solve_discrete_lyapunov
@@ -115,23 +115,6 @@ def test_covariances_are_covariances(seed: int, stay: float) -> None:
     assert np.diagonal(near.martingale).min() >= -1e-9 * size
     spread = near.scatter(clocks.constant(1e-4), 10**7)
     assert np.linalg.eigvalsh(spread.covariance).min() >= -1e-6 * spread.largest**2
-
-
-def lone_bit(stay: float, gamma: float) -> FiniteICSMDP:
-    """One cell, one action, reward = hidden bit, which stays with correlation `stay`."""
-    flip = (1 - stay) / 2
-    return from_entries(
-        agents=("one",),
-        holder=np.zeros(2, np.int64),
-        cell=np.zeros(2, np.int64),
-        reward=np.array([[0.0], [1.0]]),
-        state=np.array([0, 0, 1, 1]),
-        action=np.zeros(4, np.int64),
-        successor=np.array([0, 1, 1, 0]),
-        probability=np.array([1 - flip, flip, 1 - flip, flip]),
-        durations=durations.fixed(np.ones(4, np.int64)),
-        gamma=gamma,
-    )
 
 
 @pytest.mark.parametrize("stay", [0.0, 0.9, 0.999])

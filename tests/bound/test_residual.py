@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hidden_models import Hidden, stationary_of, sticky
+from hidden_models import Hidden, lone_bit, stationary_of, sticky
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,10 +19,8 @@ from batonq.bound.residual import (
     watched,
 )
 from batonq.icq.update import step, target
-from batonq.smdp import durations
 from batonq.smdp.chain import mixing_time
 from batonq.smdp.families import random_model, ring
-from batonq.smdp.model import FiniteICSMDP, from_entries
 from batonq.smdp.policies import uniform
 
 
@@ -81,22 +79,6 @@ def test_memory_is_below_the_mixing_time(seed: int, stay: float) -> None:
     assert seen.span <= ceiling * found.residual_sup + 1e-8
     assert seen.kappa <= ceiling
     assert seen.relaxation <= seen.kappa + 1e-8
-
-
-def lone_bit(stay: float) -> FiniteICSMDP:
-    flip = (1 - stay) / 2
-    return from_entries(
-        agents=("one",),
-        holder=np.zeros(2, np.int64),
-        cell=np.zeros(2, np.int64),
-        reward=np.array([[0.0], [1.0]]),
-        state=np.array([0, 0, 1, 1]),
-        action=np.zeros(4, np.int64),
-        successor=np.array([0, 1, 1, 0]),
-        probability=np.array([1 - flip, flip, 1 - flip, flip]),
-        durations=durations.fixed(np.ones(4, np.int64)),
-        gamma=0.9,
-    )
 
 
 @pytest.mark.parametrize("stay", [0.0, 0.9, 0.99])

@@ -19,10 +19,9 @@ from scipy import linalg
 from batonq.base.errors import ModelError
 from batonq.bound.ball_fit import Fit, fit
 from batonq.icq.networks import ByAgent, Inputs, Networks
-from batonq.icq.population import backed_up, rms_of, tangent
+from batonq.icq.population import backed_up, pair_law, rms_of, tangent
 from batonq.smdp.exact import Aggregated, aggregated
 from batonq.smdp.model import FiniteICSMDP
-from batonq.smdp.policies import as_table
 
 LEMMA_A: Final = math.sqrt(2 / math.pi)  # P(|g| <= t) <= LEMMA_A t for a standard normal g
 
@@ -186,15 +185,6 @@ def approximation(
         radius=one.radius,
         width=one.signs.shape[1],
     )
-
-
-def pair_law(
-    model: FiniteICSMDP, fixed: Aggregated, behaviour: Float[np.ndarray, "cell action"]
-) -> Float[np.ndarray, "cell action"]:
-    """The stationary law mu of (cell, action) under a behaviour; 0 where not permitted."""
-    law = as_table(model.cell_mask, behaviour, "cell")
-    out: np.ndarray = np.bincount(model.cell, fixed.stationary, model.n_cells)[:, None] * law
-    return out
 
 
 def drift_at(

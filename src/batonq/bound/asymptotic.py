@@ -20,7 +20,7 @@ from scipy import sparse
 from scipy.linalg import solve_continuous_lyapunov
 
 from batonq.base.errors import ModelError
-from batonq.bound.gap import Gap, covering
+from batonq.bound.gap import Gap, between_cells, covering
 from batonq.bound.residual import (
     Onward,
     fundamental,
@@ -194,13 +194,9 @@ def asymptotic(
     memory, expected = _memory(model, chances, found, numbers)
     past = fundamental(model, chances, found.aggregated.stationary)
     later = memory.onset @ (past @ memory.source)
-    merged = found.aggregated.kernel
-    onward = sparse.csr_array(
-        (merged.weight, merged.successor.astype(np.int64), merged.indptr.astype(np.int64)),
-        shape=(mask.size, model.n_cells),
-    )
     kept = np.zeros((len(visits), len(visits)))
     greedy = numbers[np.arange(model.n_cells), found.aggregated.policy]
+    onward = between_cells(model, found.aggregated)
     kept[:, greedy] = onward[np.flatnonzero(mask.ravel())].toarray()
     drift = visits[:, None] * (np.eye(len(visits)) - kept)
     return Asymptotic(

@@ -232,11 +232,7 @@ def drift(
     bounds = []
     for found, against in ((one, two), (two, one)):
         eta = _spread(model, found).residual(found.value)
-        highest = np.full(model.cell_mask.shape, -np.inf)
-        lowest = np.full(model.cell_mask.shape, np.inf)
-        np.maximum.at(highest, model.cell, eta)
-        np.minimum.at(lowest, model.cell, eta)
-        moved = apart[:, None] / 2 * (highest - lowest)
+        moved = apart[:, None] / 2 * spans_in_cells(model, eta)
         bounds.append(float(moved.max()) * horizon(against.contraction))
     mask = model.cell_mask
     distance = float(np.abs(one.q[mask] - two.q[mask]).max())
@@ -303,6 +299,27 @@ def into_cells(model: FiniteICSMDP) -> sparse.csr_array:
     ).tocsr()
 
 
+def between_cells(model: FiniteICSMDP, found: Aggregated) -> sparse.csr_array:
+    """Gamhat: discounted weight from each row y * A + a of the aggregated model into each cell."""
+    merged = found.kernel
+    return sparse.csr_array(
+        (merged.weight, merged.successor.astype(np.int64), merged.indptr.astype(np.int64)),
+        shape=(model.n_cells * model.n_actions, model.n_cells),
+    )
+
+
+def spans_in_cells(
+    model: FiniteICSMDP, values: Float[np.ndarray, "state action"]
+) -> Float[np.ndarray, "cell action"]:
+    """Largest less smallest value over the states of each cell, for each action."""
+    top = np.full(model.cell_mask.shape, -np.inf)
+    bottom = np.full(model.cell_mask.shape, np.inf)
+    np.maximum.at(top, model.cell, values)
+    np.minimum.at(bottom, model.cell, values)
+    apart: np.ndarray = top - bottom
+    return apart
+
+
 @dataclass(frozen=True, eq=False)
 class _Spread:
     """Rewards and kernels less their weighted means in the cell: r - rhat, Gam_psi - Gamhat."""
@@ -317,14 +334,10 @@ class _Spread:
 
 
 def _spread(model: FiniteICSMDP, found: Aggregated) -> _Spread:
-    merged, n_actions = found.kernel, model.n_actions
-    mean = sparse.csr_array(
-        (merged.weight, merged.successor.astype(np.int64), merged.indptr.astype(np.int64)),
-        shape=(model.n_cells * n_actions, model.n_cells),
-    )
+    n_actions = model.n_actions
     row = (model.cell[:, None] * n_actions + np.arange(n_actions)).ravel()
-    rewards = _minus(model.mask, model.reward, merged.reward[model.cell])
-    return _Spread(rewards, into_cells(model) - mean[row])
+    rewards = _minus(model.mask, model.reward, found.kernel.reward[model.cell])
+    return _Spread(rewards, into_cells(model) - between_cells(model, found)[row])
 
 
 def _minus(mask: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:

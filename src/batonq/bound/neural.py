@@ -19,12 +19,14 @@ import numpy as np
 from jaxtyping import Float
 
 from batonq.base.errors import ModelError
-from batonq.bound.approximation import Approximation, pair_law
+from batonq.bound.approximation import Approximation
 from batonq.bound.assumption import Assumption
 from batonq.bound.gap import Gap, gap
+from batonq.bound.residual import pair_visits
 from batonq.smdp.chain import mixing_time
 from batonq.smdp.durations import SLACK
 from batonq.smdp.model import FiniteICSMDP
+from batonq.smdp.policies import as_table
 
 
 @dataclass(frozen=True)
@@ -84,14 +86,16 @@ def theorem_3(
         interface: the interface gap, if it is at hand.
 
     Raises:
-        ModelError: for a step or number of handoffs out of range, or a beta below the model's.
+        ModelError: for a step or number of handoffs out of range, a beta below the model's, or a
+            behaviour that is no law.
     """
     if not 0 < step < 1 or handoffs < 1:
         raise ModelError(f"theorem 3: step {step:g}, {handoffs} handoffs; give (0, 1) and >= 1")
     if beta is not None and not model.contraction - SLACK <= beta <= 1:
         raise ModelError(f"beta: {beta:g} is no upper bound on {model.contraction:.6g}, or above 1")
     bound = model.contraction if beta is None else beta
-    least = float(np.where(model.cell_mask, behaviour, 1.0).min())
+    chances = as_table(model.cell_mask, behaviour, "cell")
+    least = float(np.where(model.cell_mask, chances, 1.0).min())
     if not bound * model.gamma < least:
         return (
             f"not available: the sufficient drift condition fails, beta gamma = "
@@ -107,18 +111,11 @@ def theorem_3(
     wide = (1 + model.gamma) * omega
     difference = float(np.abs(model.reward[model.mask]).max()) + wide
     lag = mixing * math.ceil(math.log2(1 / step))
-    lipschitz = 2 * (2 * wide + difference)
-    residual = (
-        measured.comparator / (2 * step * handoffs)
-        + step * difference**2 / 2
-        + step * difference * lipschitz * lag
-        + 4 * omega * difference * (step + lag / handoffs)
-    )
     linearisation = omega * fl
     best_fit = (1 + drift) / left * measured.best_fit_rms
     flips = math.sqrt(2 * omega * fl * (difference + wide) / left)
-    noise = math.sqrt(residual / left)
-    law = pair_law(model, interface.aggregated, behaviour)[model.cell_mask]
+    noise = math.sqrt(_residual(measured, step, handoffs, lag, difference, wide) / left)
+    law = pair_visits(interface, model)[model.cell_mask]
     return Theorem3(
         linearisation=linearisation,
         best_fit=best_fit,
@@ -130,6 +127,19 @@ def theorem_3(
         lag=lag,
         difference=difference,
         assumptions=_assumptions(bound, model.gamma, least, mixing, beta is not None),
+    )
+
+
+def _residual(
+    measured: Approximation, step: float, handoffs: int, lag: int, difference: float, wide: float
+) -> float:
+    """Res_T, with `wide` = (1 + gamma) omega."""
+    lipschitz = 2 * (2 * wide + difference)
+    return (
+        measured.comparator / (2 * step * handoffs)
+        + step * difference**2 / 2
+        + step * difference * lipschitz * lag
+        + 4 * measured.radius * difference * (step + lag / handoffs)
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from batonq.base.errors import ModelError
-from batonq.bound.gap import into_cells
+from batonq.bound.gap import into_cells, spans_in_cells
 from batonq.smdp.durations import SLACK, Durations, Law
 from batonq.smdp.model import FiniteICSMDP
 
@@ -102,11 +102,7 @@ def oscillation_of(model: FiniteICSMDP, values: Float[np.ndarray, " cell"]) -> f
     """The largest difference of T(f o psi) within a cell for one table, of largest values given."""
     onward = into_cells(model) @ values
     backed_up = model.reward + onward.reshape(model.mask.shape)
-    shape = (model.n_cells, model.n_actions)
-    top, bottom = np.full(shape, -np.inf), np.full(shape, np.inf)
-    np.maximum.at(top, model.cell, backed_up)
-    np.minimum.at(bottom, model.cell, backed_up)
-    return float((top - bottom)[model.cell_mask].max())
+    return float(spans_in_cells(model, backed_up)[model.cell_mask].max())
 
 
 def _members(model: FiniteICSMDP) -> list[Int[np.ndarray, " member"]]:

@@ -24,6 +24,7 @@ from batonq.base.errors import DataError, ModelError
 from batonq.base.seeds import generator
 from batonq.bound.blocks import LEVEL, MOST, Square, block_of, enough_blocks, near
 from batonq.bound.features import block_noise, centred, means
+from batonq.bound.phases import best_of
 from batonq.icq import update
 from batonq.icq.baselines import learner_named
 from batonq.icq.behaviour import Behaviour, choose, uniform
@@ -202,7 +203,7 @@ def replay_decisions(
     if forbidden.any():
         k = int(np.argmax(forbidden))
         raise ModelError(f"replay: state {int(state[k])} does not permit action {int(action[k])}")
-    value = np.where(model.cell_mask, q, -np.inf).max(axis=1)[model.cell]
+    value = best_of(model, q)[model.cell]
     held = np.where(model.mask, q[model.cell], 0.0)
     row = state * model.n_actions + action
     first, second = _runs(dynamics(model), held, value, row, generator(seed, 1))
@@ -260,18 +261,7 @@ def replay_environment(
         ModelError: if the environment cannot be restored, breaks its contract, or has an agent
             without a Q-function.
     """
-    check_agents(environment)
-    for name in ("snapshot", "restore"):
-        if not hasattr(environment, name):
-            raise ModelError(f"replay: the environment has no {name}(); give it one")
-    if agent is not None and agent not in environment.agents:
-        raise ModelError(f"replay: agent '{agent}' is none of {', '.join(environment.agents)}")
-    missing = [name for name in environment.agents if name not in q]
-    if missing or pairs < 1 or every < 1:
-        raise ModelError(
-            f"replay: {pairs} pairs, every {every}, agents without a Q-function: {missing}; "
-            "give at least 1, 1 and none"
-        )
+    _check(environment, q, pairs, every, agent)
     floor = Floor(environment, learner_named("icq"), lambda name, _: q[name], as_it_is)
     rng, chance = generator(seed, 0), generator(seed, 1)
     seat = _start(environment, floor, rng)
@@ -296,6 +286,23 @@ def replay_environment(
         seat = _start(environment, floor, rng) if fresh or following is None else following
     decisions, firsts, seconds = zip(*found, strict=True)
     return Pairs(np.array(decisions, np.int64), np.array(firsts), np.array(seconds), False)
+
+
+def _check(
+    environment: Replayable, q: Mapping[str, QFunction], pairs: int, every: int, agent: str | None
+) -> None:
+    check_agents(environment)
+    for name in ("snapshot", "restore"):
+        if not hasattr(environment, name):
+            raise ModelError(f"replay: the environment has no {name}(); give it one")
+    if agent is not None and agent not in environment.agents:
+        raise ModelError(f"replay: agent '{agent}' is none of {', '.join(environment.agents)}")
+    missing = [name for name in environment.agents if name not in q]
+    if missing or pairs < 1 or every < 1:
+        raise ModelError(
+            f"replay: {pairs} pairs, every {every}, agents without a Q-function: {missing}; "
+            "give at least 1, 1 and none"
+        )
 
 
 def _start(environment: Environment, floor: Floor, rng: np.random.Generator) -> Seat:

@@ -130,7 +130,7 @@ def population(
     net = net or Net()
     law = policies.uniform(model) if behaviour is None else behaviour
     fixed = aggregated(model, law)
-    weight = np.bincount(model.cell, fixed.stationary, model.n_cells)[:, None] * law
+    weight = pair_law(model, fixed, law)
     inputs = inputs_of(model, net)
     networks = [
         new_networks(
@@ -218,6 +218,15 @@ def _output(
     weights: Displacement, signs: Float[np.ndarray, " neuron"], inputs: Inputs
 ) -> Float[np.ndarray, " row"]:
     out: np.ndarray = np.maximum(inputs @ weights, 0.0) @ signs / math.sqrt(len(signs))
+    return out
+
+
+def pair_law(
+    model: FiniteICSMDP, fixed: Aggregated, behaviour: Float[np.ndarray, "cell action"]
+) -> Float[np.ndarray, "cell action"]:
+    """The stationary law mu of (cell, action) under a behaviour; 0 where not permitted."""
+    law = policies.as_table(model.cell_mask, behaviour, "cell")
+    out: np.ndarray = np.bincount(model.cell, fixed.stationary, model.n_cells)[:, None] * law
     return out
 
 
