@@ -168,6 +168,14 @@ def test_bad_input_is_refused():
             replay_decisions(model, q, np.array(state), np.array(action), independent=True)
 
 
+def test_an_agent_that_never_decides_is_not_waited_for(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(replay, "PATIENCE", 20)
+    environment = Restorable(replace(two_bits(), agents=("desk", "idle")))
+    tables = {name: frozen(np.zeros((2, 2)))["desk"] for name in ("desk", "idle")}
+    with pytest.raises(ModelError, match="agent 'idle' has not decided in 20 decisions"):
+        replay_environment(environment, tables, pairs=5, agent="idle")
+
+
 def test_decisions_replayed_once_say_nothing_and_are_told():
     rng = np.random.default_rng(0)
     decision = np.append(np.zeros(300, np.int64), np.arange(1, 101))
