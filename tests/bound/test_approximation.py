@@ -268,6 +268,13 @@ def test_theorem_3_holds_along_a_run() -> None:
         assert math.sqrt(np.mean(np.square(errors))) <= bound.rms
 
 
+def test_an_agent_without_networks_is_refused() -> None:
+    model = model_of(0)
+    found = population(model, Net(width=8, radius=1.0), steps=1)
+    with pytest.raises(ModelError, match="lacks networks or inputs"):
+        approximation(model, {}, found.inputs, policies.uniform(model))
+
+
 @pytest.mark.parametrize("wrong", [(0, 1.0, 1, 0.1), (1, -1.0, 1, 0.1), (1, 1.0, 1, 1.0)])
 def test_wrong_uses_of_the_lemmas_are_refused(wrong: tuple[int, float, int, float]) -> None:
     for lemma in (lemma_a, lemma_b):

@@ -142,7 +142,8 @@ def approximation(
         behaviour: fixed law of the actions of every cell.
 
     Raises:
-        ModelError: if the behaviour is no law or its chain is not irreducible.
+        ModelError: if the behaviour is no law, its chain is not irreducible, or an agent lacks
+            networks or inputs.
     """
     fixed = aggregated(model, behaviour)
     weight = pair_law(model, fixed, behaviour)
@@ -210,6 +211,8 @@ def _each(
 ) -> Iterator[tuple[np.ndarray, int, Networks, Inputs]]:
     """Every network with the cells in which its action is permitted, and their inputs."""
     for agent, name in enumerate(model.agents):
+        if name not in networks or name not in inputs:
+            raise ModelError(f"approximation: agent '{name}' lacks networks or inputs; give both")
         cells = np.flatnonzero(model.cell_agent == agent)
         for action in range(model.n_actions):
             permitted = model.cell_mask[cells, action]

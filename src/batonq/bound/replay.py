@@ -37,6 +37,7 @@ from batonq.smdp.chain import stationary
 from batonq.smdp.model import FiniteICSMDP
 
 FEWEST_PAIRS: Final = 100
+PATIENCE: Final = 100_000  # decisions of others after which an agent counts as idle
 
 
 class Replayable(Environment, Protocol):
@@ -258,8 +259,8 @@ def replay_environment(
         seed: of the play.
 
     Raises:
-        ModelError: if the environment cannot be restored, breaks its contract, or has an agent
-            without a Q-function.
+        ModelError: if the environment cannot be restored, breaks its contract, has an agent
+            without a Q-function, or the agent asked for never decides.
     """
     _check(environment, q, pairs, every, agent)
     floor = Floor(environment, learner_named("icq"), lambda name, _: q[name], as_it_is)
@@ -267,13 +268,16 @@ def replay_environment(
     seat = _start(environment, floor, rng)
     number: dict[Hashable, int] = {}
     found: list[tuple[int, float, float]] = []
-    met = 0
+    met = others = 0
     while len(found) < pairs:
         values = seat.q.values(seat.y, seat.mask)
         action, _ = choose(values[None], 0, seat.mask[None], 0, behaviour or uniform(), chance)
-        first, turn, following = None, None, None
+        first = None
         wanted = agent is None or seat.agent == agent
         met += wanted
+        others += not wanted
+        if met == 0 and others >= PATIENCE:
+            raise ModelError(f"replay: agent '{agent}' has not decided in {others} decisions")
         if wanted and met % every == 0:
             snapshot = environment.snapshot()
             first, _, _ = _run(environment, floor, seat, action)
@@ -282,8 +286,10 @@ def replay_environment(
         if first is not None:
             decision = number.setdefault((seat.agent, seat.observation, action), len(number))
             found.append((decision, first, second))
-        fresh = turn.end is not None or following is None
-        seat = _start(environment, floor, rng) if fresh or following is None else following
+        if turn.end is not None or following is None:
+            seat = _start(environment, floor, rng)
+        else:
+            seat = following
     decisions, firsts, seconds = zip(*found, strict=True)
     return Pairs(np.array(decisions, np.int64), np.array(firsts), np.array(seconds), False)
 
