@@ -68,6 +68,12 @@ def test_csv_has_one_line_per_row_and_every_setting(rows):
         assert (None if value == "" else float(value)) == original.value
 
 
+def test_csv_quotes_a_stray_line_end():
+    row = Row({"dataset": "a\rb"}, "icq", "accuracy", 0.5)
+    (line,) = csv.DictReader(io.StringIO(to_csv([row])))
+    assert line["dataset"] == "a\rb"
+
+
 @pytest.mark.parametrize(
     ("changed", "said"),
     [

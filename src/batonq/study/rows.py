@@ -113,7 +113,7 @@ def to_csv(rows: Sequence[Row]) -> str:
     keys = setting_keys(rows)
     fields = ["learner", "metric", "value", "low", "high", "n", "n_kind"]
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    writer = csv.writer(text)  # lines end as RFC 4180 has it; then stray line ends are quoted
     writer.writerow([*keys, *fields])
     for row in rows:
         writer.writerow(
