@@ -104,7 +104,7 @@ def gap_axis(seed: int, share: float) -> Axis:
             kappa,
             _dials(seed, kappa=kappa, tilt=0.5),
             _shared(3_000_000, share),
-            streams=3,
+            streams=8,
             fitted=False,
         )
         for kappa in (0.03, 0.1, 0.3, 1.0)

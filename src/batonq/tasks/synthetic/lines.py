@@ -55,6 +55,9 @@ def model_lines(axes: Sequence[Measured]) -> list[Line]:
 
 def _slope(one: Measured, wanted: Wanted) -> Line:
     detail = span(one)
+    predicted = None if one.axis.of == "error" else one.known_slope("residual_estimate")
+    if predicted is not None:
+        detail += f"; the estimate's slope over these points is {predicted:.3f}"
     if one.axis.learner == "icq_neural":
         detail += f"; for networks this scaling is {_verdict(one.slope, wanted)}"
     return slope_line(one.axis.name, f"slope of the {of(one)}", one.slope, wanted, detail)
@@ -88,7 +91,7 @@ def span(one: Measured) -> str:
 def _reveal(one: Measured) -> Line:
     """With what is hidden shown step by step, the floor falls with the exact gap."""
     floors = [reading.measured("error").value for reading in one.readings]
-    gaps = [reading.exact["gap"] for reading in one.readings]
+    gaps = [reading.gap for reading in one.readings]
     falls = all(a > b for a, b in pairwise(floors))
     shown = "; ".join(
         f"{r.setting.cell}: {text(f)} for a gap of {text(g) if g > 1e-9 else '0'}"

@@ -14,7 +14,7 @@ from batonq.base.files import Json
 from batonq.study.intervals import over_seeds
 from batonq.study.rows import Interval
 from batonq.tasks.synthetic.axes import MODELS, Axis, Setting, Wanted, axis_named
-from batonq.tasks.synthetic.slopes import root, slope
+from batonq.tasks.synthetic.slopes import fit, root, slope
 
 SLOW: Final = 0.1  # step times slowest watched relaxation up to which slow modes are not tracked
 LONG: Final = 0.9  # contraction up to which the estimate is expected to hold
@@ -64,10 +64,15 @@ class Reading:
         return found
 
     @property
+    def gap(self) -> float:
+        """The exact gap in L2(mu)."""
+        return float(self.exact["gap"])
+
+    @property
     def estimate(self) -> float | None:
         """The estimate of the error: exact gap and estimated residual, which are orthogonal."""
         residual = self.residual_estimate
-        return None if residual is None else float(np.hypot(self.exact["gap"], residual))
+        return None if residual is None else float(np.hypot(self.gap, residual))
 
     @property
     def load(self) -> float | None:
@@ -137,13 +142,13 @@ class Measured:
         except DataError:
             return None
 
-    def exact_slope(self, name: str, fitted: bool = True) -> Interval | None:
-        """Slope of an exact figure over the same points."""
-        points = [one for one in self.readings if one.setting.fitted == fitted]
+    def known_slope(self, name: str) -> float | None:
+        """Slope of a figure without seeds, such as "residual_estimate", over the same points."""
+        points = [one for one in self.readings if one.setting.fitted]
         x = np.array([one.setting.x for one in points])
-        y = np.array([one.exact[name] or 0.0 for one in points], float)
+        y = np.array([getattr(one, name) or 0.0 for one in points])
         try:
-            return Interval(slope(x, y[None]).value)
+            return fit(x, y)
         except DataError:
             return None
 

@@ -142,8 +142,7 @@ def _exact(one: Measured) -> Table:
 
 
 def _gap(reading: Reading) -> float:
-    gap = float(reading.exact["gap"])
-    return gap if gap > FLOOR else 0.0
+    return reading.gap if reading.gap > FLOOR else 0.0
 
 
 def _figure(one: Measured) -> Figure:

@@ -42,15 +42,22 @@ def _rows(one: Measured) -> Iterator[Row]:
     if one.axis.wanted is not None:
         yield _row({"axis": name}, learner, "slope", one.slope)
     if one.axis.name == "gap":
-        yield _row({"axis": name, "of": "gap"}, learner, "slope", one.exact_slope("gap"))
+        yield _known(one, "gap", "gap")
         tilted = one.slope_of("error", fitted=False)
         yield _row({"axis": name, "of": "tilted"}, learner, "slope", tilted)
     if one.axis.of == "excess":
         raw = one.slope_of("residual")
         yield _row({"axis": name, "of": "residual"}, learner, "slope", raw)
+    if one.axis.of != "error" and one.axis.wanted is not None:
+        yield _known(one, "residual_estimate", "estimate")
     if one.readings[0].certified:
         share = Interval(one.share())
         yield _row({"axis": name, "of": "share not vacuous"}, learner, "term", share)
+
+
+def _known(one: Measured, name: str, of: str) -> Row:
+    """The slope of what is exact or estimated, hence without an interval."""
+    return Row({"axis": one.axis.name, "of": of}, one.axis.learner, "slope", one.known_slope(name))
 
 
 def _point_rows(axis: Axis, reading: Reading) -> Iterator[Row]:
@@ -70,7 +77,7 @@ def _point_rows(axis: Axis, reading: Reading) -> Iterator[Row]:
     yield row(None, "certificate", over("certificate"))
     yield row("residual", "measured", reading.measured("residual"))
     yield row("residual", "estimate", reading.residual_estimate)
-    yield row("gap", "term", float(reading.exact["gap"]))
+    yield row("gap", "term", reading.gap)
     if reading.certified:
         yield row("policy", "measured", over("loss"))
         yield row("policy", "certificate", over("certified_loss"))
