@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from certified_models import hidden_mode, verdicts
-from hidden_models import sticky
+from hidden_models import lone_bit, sticky
 
 from batonq.base.errors import ModelError
 from batonq.bound.gap import gap
@@ -109,3 +109,23 @@ def test_samples_tell_no_beta_of_a_pair_never_taken() -> None:
     greedy = phased(model, behaviour=epsilon_greedy(0.0), **settings)
     assert greedy.contraction == discount_bound(model)
     assert phased(model, **settings).contraction < discount_bound(model)
+
+
+def test_a_gap_wants_the_uniform_behaviour_and_its_own_model() -> None:
+    model = hidden_mode()
+    found = gap(model, uniform(model))
+    with pytest.raises(ModelError, match="behaviour must be fixed"):
+        phased(model, handoffs=2_000, gap=found, behaviour=epsilon_greedy(0.1))
+    skewed = np.tile([0.7, 0.3], (model.n_cells, 1))
+    other = lone_bit(0.9)
+    for wrong in (gap(model, skewed), gap(other, uniform(other))):
+        with pytest.raises(ModelError, match="not of this model"):
+            phased(model, handoffs=2_000, gap=wrong)
+
+
+def test_events_are_counted_over_the_plan() -> None:
+    model = hidden_mode(0.9)
+    found = gap(model, uniform(model))
+    settings = {"gap": found, "memory": watched(model, uniform(model), found), "plan": [50_000]}
+    bounds = {phased(model, handoffs=n, **settings).bound for n in (1, 50_000, 10**9)}
+    assert len(bounds) == 1

@@ -209,3 +209,13 @@ def test_workflows_that_end_elsewhere_do_not_carry_values_over():
     )
     answer = refine(observed(model, 4_000)["clerk"])
     assert answer.best is None
+
+
+def test_a_log_is_of_its_own_agent_and_behaviour():
+    log = plain_log(0)
+    with pytest.raises(DataError, match="this is the log of agent"):
+        refine(log, agent="somebody")
+    with pytest.raises(DataError, match="this is the log of agent"):
+        refine(log, behaviour=np.ones((1, 1)))
+    name = next(iter(log.fields))
+    assert [one.field for one in refine(log, name).candidates] == [name]

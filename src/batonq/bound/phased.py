@@ -96,12 +96,12 @@ def phased(
         model: the model, seen through its interface.
         handoffs: how many to play.
         delta: chance of failure, in (0, 1).
-        behaviour: how actions are drawn; uniform by default. With a gap it must be fixed.
+        behaviour: how actions are drawn; uniform by default, which it must be with a gap.
         interval: range of targets as in `sandwich`.
         contraction: an upper bound on the full model's beta, as supplied; not given, the largest
             gamma**tau that an option which goes on can have.
         estimate_contraction: take beta from the samples instead, which needs an exact interface.
-        gap: the gap under the behaviour; without it the interface must be exact.
+        gap: the model's gap under the uniform behaviour; without it the interface must be exact.
         memory: its watched chains; without, the gap's residual is used alone.
         plan: handoffs of each phase; planned from the contraction if not given.
         seed: of all that is random.
@@ -115,6 +115,8 @@ def phased(
     exact = is_exact(model)
     _check(exact, gap, contraction, estimate_contraction, plan)
     gap = None if exact else gap
+    if gap is not None:
+        _check_gap(model, gap, behaviour)
     low, high = settled_range(model, interval)
     pairs, mask = int(model.cell_mask.sum()), model.cell_mask
     beta = discount_bound(model) if contraction is None else contraction
@@ -130,13 +132,7 @@ def phased(
     )
     if estimate_contraction:
         beta = min(kept.contraction(mask, (delta - shared) / pairs), discount_bound(model))
-    errors = np.where(mask, (high - low) / 2, 0.0)
-    log_events = math.log(4 * pairs * handoffs / (delta - shared)) if gap is not None else 0.0
-    for seen, slack in zip(kept.seen, kept.radii, strict=True):
-        if gap is not None:
-            span = math.inf if memory is None else memory.span
-            slack = slack + memory_term(seen.count, gap.residual_sup, span, log_events)
-        errors = np.where(mask, phase_errors(errors, slack, seen.count, beta, high - low), 0.0)
+    errors = _errors(kept, mask, beta, high - low, (gap, memory, delta - shared))
     bound = float(errors.max()) + (0.0 if gap is None else gap.sup)
     return Phased(
         values=np.where(mask, kept.values, -np.inf),
@@ -149,6 +145,44 @@ def phased(
         phases=len(steps),
         assumptions=_assumptions(exact, contraction, estimate_contraction, beta),
     )
+
+
+def _errors(
+    kept: _Kept,
+    mask: Bool[np.ndarray, "cell action"],
+    beta: float,
+    width: float,
+    hidden: tuple[Gap | None, Watched | None, float],
+) -> Float[np.ndarray, "cell action"]:
+    """The recursion over all phases, from half the range; `hidden` has the share of delta too."""
+    gap, memory, share = hidden
+    errors = np.where(mask, width / 2, 0.0)
+    handoffs = sum(int(seen.count.sum()) for seen in kept.seen)
+    for seen, radii in zip(kept.seen, kept.radii, strict=True):
+        slack = radii
+        if gap is not None:
+            # Two sides, every pair, every number of visits; phases were fixed beforehand.
+            events = math.log(2 * int(mask.sum()) * handoffs / share)
+            span = math.inf if memory is None else memory.span
+            slack = radii + memory_term(seen.count, gap.residual_sup, span, events)
+        errors = np.where(mask, phase_errors(errors, slack, seen.count, beta, width), 0.0)
+    return errors
+
+
+def _check_gap(model: FiniteICSMDP, gap: Gap, behaviour: Behaviour | None) -> None:
+    """Raise a ModelError unless behaviour and gap are those that the theorem is about."""
+    if behaviour is not None and behaviour != uniform():
+        raise ModelError(
+            "certificate: refused: with a gap the behaviour must be fixed, and the gap is that of "
+            "the uniform one; leave `behaviour` out"
+        )
+    evenly = model.mask / model.mask.sum(axis=1, keepdims=True)
+    alike = gap.visits.shape == model.mask.shape
+    if not (alike and np.allclose(gap.visits, gap.visits.sum(axis=1, keepdims=True) * evenly)):
+        raise ModelError(
+            "certificate: refused: the gap is not of this model under the uniform behaviour; "
+            "give gap(model, uniform(model))"
+        )
 
 
 def _check(

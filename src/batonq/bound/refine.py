@@ -120,9 +120,17 @@ def refine(
 
     Raises:
         ModelError: if a model has no candidates, or one does not fit it.
-        DataError: if the log lacks a candidate, its values moved, or it is too short.
+        DataError: if the log lacks a candidate, is another agent's, its values moved, or it is too
+            short.
     """
+    if isinstance(candidates, str):
+        candidates = (candidates,)
     if isinstance(source, Log):
+        if behaviour is not None or agent not in (None, source.agent):
+            raise DataError(
+                f"refine: this is the log of agent '{source.agent}' under the behaviour it was "
+                "recorded with; leave `agent` and `behaviour` out"
+            )
         if isinstance(candidates, Mapping):
             raise DataError("candidates: name fields of the log; a log has no states to number")
         if not 0 < error_rate < 1:
