@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from batonq.base.compiled import compiled, summing
+
 SUM = """
 import numpy as np
 from batonq.base.compiled import compiled
@@ -42,3 +44,20 @@ def test_compiled_and_plain_give_the_same_bits(tmp_path: Path) -> None:
     assert plain[0] == "True"
     assert np.isfinite(float.fromhex(plain[1]))
     assert compiled[1] == plain[1]
+
+
+@compiled
+def mixed(a: float, b: float, c: float) -> float:
+    return a * b + c
+
+
+@summing
+def asks(a: float, b: float, c: float) -> float:
+    return mixed(a, b, c)
+
+
+def test_a_loose_caller_does_not_loosen_what_it_calls() -> None:
+    # (1 + e)^2 - (1 + 2 e) is e^2, which is lost where the product is rounded before the sum.
+    a, c = 1 + 2.0**-30, -(1 + 2.0**-29)
+    assert asks(a, a, c) == 0.0  # compiled first, from the loose caller
+    assert mixed(a, a, c) == 0.0

@@ -16,9 +16,12 @@ def compiled(function: F) -> F:
     """Compile `function` with Numba: cached on disk, free of the interpreter lock, IEEE order.
 
     Reassociation (`fastmath`) stays off, so that a kernel gives the same bits as the same Python
-    run uncompiled. With ``NUMBA_DISABLE_JIT=1`` the function is returned as it is.
+    run uncompiled. It is turned off by name, or else Numba would take it over from a `summing`
+    caller that is compiled first, and keep the result for everybody. With ``NUMBA_DISABLE_JIT=1``
+    the function is returned as it is.
     """
-    return cast(F, numba.njit(cache=True, nogil=True, forceinline=True)(function))
+    strict = numba.njit(cache=True, nogil=True, forceinline=True, fastmath=False)
+    return cast(F, strict(function))
 
 
 def summing(function: F) -> F:
