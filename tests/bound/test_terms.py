@@ -101,15 +101,38 @@ def test_the_package_is_called_by_its_name(exact):
     assert str(bq.bound(exact[1])) == str(bound(exact[1]))
 
 
-@pytest.mark.parametrize("wrong", [{"delta": 0.0}, {"delta": 1.0}, {"handoffs": 0}, {"scalars": 3}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"delta": 0.0},
+        {"delta": 1.0},
+        {"handoffs": 0},
+        {"scalars": 3},
+        {"seed": -1},
+        {"oscillation": -1.0},
+        {"oscillation": np.nan},
+    ],
+)
 def test_options_that_cannot_be_are_refused(exact, wrong):
-    with pytest.raises(ModelError, match=r"bound: .* give at least 1 handoff"):
+    with pytest.raises(ModelError, match=f"bound: {next(iter(wrong))} is .*; give"):
         bound(exact[0], **wrong)
 
 
+def test_what_is_neither_model_run_nor_log_is_refused(exact):
+    for source in ("model.npz", None, observe(exact[0], np.zeros((6, 2)), handoffs=10)):
+        with pytest.raises(ModelError, match="give a finite model, a run, or the log"):
+            bound(source)
+    with pytest.raises(ModelError, match="give what train returned"):
+        bound(exact[0], run="run.npz")
+
+
 def test_another_models_run_is_refused(exact):
-    with pytest.raises(ModelError, match="no table for each agent"):
-        bound(leak().model, run=exact[1])
+    for other in (
+        leak().model,
+        random_model(np.random.default_rng(1), n_agents=3, n_cells=6),  # of the same shape
+    ):
+        with pytest.raises(ModelError, match="trained on another model"):
+            bound(other, run=exact[1])
 
 
 def test_networks_are_measured_apart_from_their_training():

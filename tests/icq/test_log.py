@@ -122,7 +122,7 @@ def test_a_short_column_or_field_is_refused(logs):
 
 
 def test_values_that_cannot_be_are_refused(model):
-    with pytest.raises(ModelError, match="values of shape"):
+    with pytest.raises(ModelError, match="give an array of shape"):
         observe(model, np.zeros((2, 2)), handoffs=10)
     with pytest.raises(ModelError, match="at least 1"):
         observe(model, optimal(model).q[: model.n_cells] * 0, handoffs=0)

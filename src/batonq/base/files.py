@@ -106,7 +106,11 @@ def _stored(path: Path) -> tuple[dict[str, Json], dict[str, np.ndarray]]:
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file") from error
     except Exception as error:  # zipfile, zlib and numpy raise a dozen kinds on damaged files
-        raise DataError(f"{path}: not a batonq file or damaged ({error}); restore it") from error
+        reason = str(error).partition(". ")[0]  # numpy's advice goes on to unsafe loading
+        raise DataError(
+            f"{path}: not a batonq file or damaged ({reason}); give what model.save, run.save or "
+            "log.save wrote, or restore it"
+        ) from error
 
 
 def plain(observations: Sequence[Hashable], owner: str) -> list[Json]:

@@ -123,6 +123,13 @@ def refine(
         DataError: if the log lacks a candidate, is another agent's, its values moved, or it is too
             short.
     """
+    if not isinstance(source, FiniteICSMDP | Log):
+        raise ModelError(
+            f"refine: got a {type(source).__name__}; give a finite model, or the log of one agent "
+            "(observe returns a log for each)"
+        )
+    if seed < 0:
+        raise ModelError(f"refine: seed is {seed}; give 0 or more")
     if isinstance(candidates, str):
         candidates = (candidates,)
     if isinstance(source, Log):

@@ -113,11 +113,16 @@ def bound(
         return of_log(source)
     if isinstance(source, Run):
         return of_run(source)
-    if not (handoffs >= 1 and 0 < delta < 1 and scalars in (1, 2)):
-        raise ModelError(
-            f"bound: {handoffs} handoffs, delta {delta:g}, {scalars} scalars; "
-            "give at least 1 handoff, a delta in (0, 1) and 1 or 2 scalars"
-        )
+    _check(source, run)
+    for name, value, good, wanted in (
+        ("handoffs", handoffs, handoffs >= 1, "1 or more"),
+        ("delta", delta, 0 < delta < 1, "a number in (0, 1)"),
+        ("scalars", scalars, scalars in (1, 2), "1 or 2"),
+        ("seed", seed, seed >= 0, "0 or more"),
+        ("oscillation", oscillation or 0, 0 <= (oscillation or 0) < np.inf, "a number >= 0"),
+    ):
+        if not good:
+            raise ModelError(f"bound: {name} is {value}; give {wanted}")
     chances = covering(source, uniform(source) if behaviour is None else behaviour)
     nets = run if isinstance(run, Trained) else None
     found = gap(source, chances)
@@ -138,6 +143,23 @@ def bound(
     except ModelError as error:
         sure = f"not available: {error}"
     return _of_model(case, sure)
+
+
+def _check(source: object, run: object) -> None:
+    """Raise a ModelError unless there is a model, and a run of this very model if any."""
+    if not isinstance(source, FiniteICSMDP):
+        raise ModelError(
+            f"bound: got a {type(source).__name__}; give a finite model, a run, or the log of one "
+            "agent (observe returns a log for each)"
+        )
+    if not isinstance(run, Run | Trained | None):
+        raise ModelError(f"bound: run is a {type(run).__name__}; give what train returned")
+    settings = run.run.settings if isinstance(run, Trained) else run.settings if run else {}
+    if settings.get("model", source.digest) != source.digest:
+        raise ModelError(
+            "bound: the run was trained on another model, or behind another interface; give the "
+            "model it was trained on"
+        )
 
 
 def _of_model(case: Case, sure: Sandwich | str) -> Terms:
@@ -246,7 +268,7 @@ def _measured(case: Case) -> tuple[Figure, Figure, Figure]:
     model, found, run = case.model, case.gap, case.run
     if run is None:
         none = Figure(None, note=NO_RUN)
-        lost = float(model.initial @ found.loss)
+        lost = max(0.0, float(model.initial @ found.loss))  # rounding may leave less
         return none, none, Figure(lost, note="of the policy greedy in Qhat*, from the initial law")
     visits = found.visits
     apart: list[float] = []

@@ -88,8 +88,7 @@ def refine(
         typer.echo(str(found))
         return
     candidates = [
-        {key: _finite(value) for key, value in vars(one).items()}
-        for one in found.candidates
+        {key: _finite(value) for key, value in vars(one).items()} for one in found.candidates
     ]
     typer.echo(json.dumps({**vars(found), "candidates": candidates}, allow_nan=False))
 

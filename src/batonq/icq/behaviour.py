@@ -50,6 +50,15 @@ def boltzmann(temperature: float) -> Behaviour:
     return Behaviour(BOLTZMANN, float(temperature))
 
 
+def check_behaviour(behaviour: object) -> None:
+    """Raise a ModelError unless it is a behaviour of this module, or None for the default."""
+    if not isinstance(behaviour, Behaviour | None):
+        raise ModelError(
+            f"behaviour: {behaviour!r} is none; give behaviour.uniform(), epsilon_greedy(epsilon) "
+            "or boltzmann(temperature)"
+        )
+
+
 _quote = compiled(update.quote)
 
 

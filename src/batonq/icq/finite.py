@@ -137,7 +137,12 @@ def run_seeds(
         seeds, curves = zip(*pool.map(one_seed, range(settings.seeds), sources), strict=True)
     run = Run(
         learner=learner.name,
-        settings={"sight": learner.sight, **settings.to_json(), **more},
+        settings={
+            "sight": learner.sight,
+            "model": model.digest,
+            **settings.to_json(),
+            **more,
+        },
         agents=model.agents,
         tables=tuple(seed.named(plan) for seed in seeds),
         points=stops,

@@ -17,7 +17,7 @@ from batonq.base.errors import DataError, ModelError
 from batonq.base.seeds import generator
 from batonq.icq import clocks
 from batonq.icq.baselines import learner_named
-from batonq.icq.behaviour import Behaviour, uniform
+from batonq.icq.behaviour import Behaviour, check_behaviour, uniform
 from batonq.icq.environment import Environment, Turn, check_agents, checked
 from batonq.icq.episodes import Step, take
 from batonq.icq.finite import layout
@@ -75,13 +75,21 @@ def observe(
         ModelError: for values that are not finite or of another shape, or a field that has not one
             number a state.
     """
-    if q.shape != (model.n_cells, model.n_actions) or not np.isfinite(q[model.cell_mask]).all():
+    if not isinstance(model, FiniteICSMDP):
         raise ModelError(
-            f"observe: values of shape {q.shape}; give a finite number for each permitted of "
-            f"{model.n_cells} cells and {model.n_actions} actions"
+            f"observe: got a {type(model).__name__}; give a finite model, or call "
+            "icq.observe.observe_environment for an environment"
         )
-    if handoffs < 1:
-        raise ModelError(f"observe: {handoffs} handoffs; give at least 1")
+    wanted = (model.n_cells, model.n_actions)
+    if not isinstance(q, np.ndarray) or q.shape != wanted:
+        given = q.shape if isinstance(q, np.ndarray) else type(q).__name__
+        raise ModelError(
+            f"observe: values are {given}; give an array of shape {wanted}, one number for each "
+            "cell and action (values_of makes it from a run)"
+        )
+    if not np.isfinite(q[model.cell_mask]).all():
+        raise ModelError("observe: a value of a permitted action is not finite; give finite values")
+    _check_play(handoffs, seed, behaviour)
     named = model.fields if fields is None else fields
     label = from_labels(model.cell, *named.values())
     trace = _trace(model, q, label, handoffs, behaviour or uniform(), seed)
@@ -112,8 +120,7 @@ def observe_environment(
         DataError: if an agent's turns do not all have the same fields.
     """
     check_agents(environment)
-    if handoffs < 1:
-        raise ModelError(f"observe: {handoffs} handoffs; give at least 1")
+    _check_play(handoffs, seed, behaviour)
     missing = [name for name in environment.agents if name not in run.tables[number]]
     if missing:
         raise ModelError(f"run: '{run.learner}' has no table of agent '{missing[0]}'")
@@ -134,6 +141,12 @@ def observe_environment(
         else:
             seat = step.following
     return {name: _kept_log(environment, name, rows, held[name]) for name, rows in kept.items()}
+
+
+def _check_play(handoffs: int, seed: int, behaviour: Behaviour | None) -> None:
+    if handoffs < 1 or seed < 0:
+        raise ModelError(f"observe: {handoffs} handoffs, seed {seed}; give at least 1 and 0")
+    check_behaviour(behaviour)
 
 
 class _Kept(NamedTuple):

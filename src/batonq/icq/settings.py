@@ -12,7 +12,7 @@ from batonq.base.errors import ModelError
 from batonq.base.files import Json
 from batonq.icq import clocks
 from batonq.icq.baselines import Learner
-from batonq.icq.behaviour import Behaviour
+from batonq.icq.behaviour import Behaviour, check_behaviour
 from batonq.icq.clocks import Clock
 
 MOST_PHASES = 30
@@ -39,6 +39,14 @@ class Settings:
     workers: int
 
     def __post_init__(self) -> None:
+        check_behaviour(self.behaviour)
+        if not isinstance(self.clock, Clock | None):
+            raise ModelError(
+                f"clock: {self.clock!r} is none; give one of icq.clocks, such as constant(0.1)"
+            )
+        for name in ("handoffs", "seeds", "seed", "points", "workers"):
+            if not isinstance(getattr(self, name), int | np.integer):
+                raise ModelError(f"{name}: {getattr(self, name)!r} is not a whole number")
         least = {"handoffs": 1, "seeds": 1, "seed": 0, "points": 1, "workers": 1}
         for name, low in least.items():
             if getattr(self, name) < low:

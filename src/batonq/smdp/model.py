@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
@@ -129,6 +130,16 @@ class FiniteICSMDP:
     def contraction(self) -> float:
         """Beta: the largest E[gamma**tau, no termination] over permitted options, in [0, 1]."""
         return float(self.sum_rows(self.discounted)[self.mask].max())
+
+    @cached_property
+    def digest(self) -> str:
+        """Sixteen hexadecimal digits that tell this model, behind its interface, from others."""
+        found = sha256(repr((self.agents, self.gamma)).encode())
+        for name in ARRAYS:
+            found.update(np.ascontiguousarray(getattr(self, name)).tobytes())
+        for name in DURATION_ARRAYS:
+            found.update(np.ascontiguousarray(getattr(self.durations, name)).tobytes())
+        return found.hexdigest()[:16]
 
     def sum_rows(self, values: Float[np.ndarray, " entry"]) -> Float[np.ndarray, "state action"]:
         """Sum a quantity given per entry over each kernel row."""
