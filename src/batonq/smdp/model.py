@@ -155,13 +155,21 @@ class FiniteICSMDP:
         """
         return replace(self, cell=np.ascontiguousarray(cell, dtype=np.int64))
 
-    def save(self, path: Path) -> None:
-        """Write the model as npz with a JSON header; `load` reads it back to the same bits."""
+    def save(self, path: str | Path) -> Path:
+        """Write the model as npz with a JSON header; `load` reads it back to the same bits.
+
+        Returns its path, which ends in ".npz".
+
+        Raises:
+            DataError: if it cannot be written.
+        """
+        target = Path(path).with_suffix(".npz")
         arrays = {name: getattr(self, name) for name in ARRAYS}
         arrays |= {name: getattr(self.durations, name) for name in DURATION_ARRAYS}
         arrays |= {f"field/{k}": labels for k, labels in enumerate(self.fields.values())}
         header = {"agents": list(self.agents), "gamma": self.gamma, "fields": list(self.fields)}
-        save_arrays(Path(path), SCHEMA, VERSION, header, arrays)
+        save_arrays(target, SCHEMA, VERSION, header, arrays)
+        return target
 
     @staticmethod
     def load(path: Path) -> FiniteICSMDP:
