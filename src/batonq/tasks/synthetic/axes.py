@@ -94,7 +94,7 @@ def gap_axis(seed: int, share: float) -> Axis:
             kappa,
             _dials(seed, kappa=kappa),
             _shared(10_000_000, share),
-            streams=3,
+            streams=8,
         )
         for kappa in (0.03, 0.06, 0.1, 0.2, 0.3, 0.6, 1.0)
     ]
