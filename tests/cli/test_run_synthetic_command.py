@@ -14,8 +14,8 @@ def test_a_small_run_prints_rows_and_can_be_reported_again(batonq, tmp_path):
     found = json.loads(done.stdout)
     assert (found["schema"], found["experiment"]) == (1, "synthetic")
     rows = [Row(**row) for row in found["rows"]]
-    (slope,) = [row for row in rows if row.metric == "slope"]
-    assert slope.setting == {"axis": "horizon"}
+    slope = next(row for row in rows if row.setting == {"axis": "horizon"})
+    assert slope.metric == "slope"
     assert slope.value == pytest.approx(-0.5, abs=0.2)
     (run,) = (tmp_path / "runs").iterdir()
     assert run.name.startswith("synthetic-")
