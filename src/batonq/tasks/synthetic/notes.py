@@ -63,8 +63,8 @@ CHOICES: Final = (
     "after looking at some ten others, of one to six starts each: slopes of the flips there "
     "lay between -.29 and -.65 and are steeper, nearer to -1/2, where values are small and widths "
     "large, that is where neurons move little.",
-    "A slope counts as reached by its value, not by its whole interval; where that reaches out, the "
-    "line says so. The first rule tried was the whole interval, which width_flips does not meet.",
+    "A slope counts as reached by its value, not by its whole interval; where that reaches out, "
+    "the line says so. The first rule tried was the whole interval, which width_flips fails.",
     "A certificate counts as vacuous where it is no less than the span of Q*.",
 )
 LIMITS: Final = (
