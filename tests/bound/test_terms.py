@@ -10,6 +10,7 @@ from batonq.base.errors import ModelError
 from batonq.bound.lines import NAMES
 from batonq.bound.terms import bound
 from batonq.icq import clocks
+from batonq.icq.behaviour import epsilon_greedy
 from batonq.icq.networks import Net
 from batonq.icq.neural import train_nets
 from batonq.icq.observe import observe
@@ -157,3 +158,20 @@ def test_theorem_3_is_refused_where_its_condition_fails_or_steps_fall():
         certificate = bound(model, run=nets)["approximation"].certificate
         assert certificate.value is None
         assert reason in certificate.note
+
+
+def test_theorems_of_a_fixed_behaviour_are_refused_for_another():
+    model = random_model(np.random.default_rng(2), n_agents=2, n_cells=6, gamma=0.5)
+    greedy = epsilon_greedy(0.1)
+    nets = train_nets(
+        model, Net(width=8), handoffs=2_000, clock=clocks.constant(0.05), behaviour=greedy, points=1
+    )
+    assert bound(model, run=nets)["approximation"].certificate.value is None
+    run = train(model, handoffs=2_000, behaviour=greedy, record=True)
+    even = train(model, handoffs=2_000, record=True)
+    skewed = np.tile([0.7, 0.3], (6, 1))
+    for found in (bound(model, run=run), bound(model, run=even, behaviour=skewed)):
+        for figure in (found["residual"].certificate, found["residual"].estimate):
+            assert figure.value is None
+            assert "uniform behaviour" in figure.note
+    assert bound(model, run=even)["residual"].certificate.value is not None

@@ -61,21 +61,21 @@ class Case:
     nets: Trained | None
     delta: float
 
-    def clock(self) -> Clock:
-        """The step sizes of the run, which must be of IC-Q under the uniform behaviour.
+    def trained_by(self, learner: str, usual: Clock) -> tuple[Run, Clock]:
+        """The run and its step sizes, `usual` if it named none.
 
         Raises:
-            ModelError: if it is not.
+            ModelError: unless it is of that learner, and run and case have the uniform behaviour:
+                the theory is about one fixed behaviour.
         """
         if self.run is None:
             raise ModelError("give a run on this model")
-        behaviour = Behaviour(*self.run.settings["behaviour"])
-        if self.run.learner != "icq" or behaviour != UNIFORM:
-            raise ModelError("only for 'icq' under the uniform behaviour")
+        acted = Behaviour(*self.run.settings["behaviour"])
+        evenly = np.allclose(self.behaviour, uniform(self.model))
+        if self.run.learner != learner or acted != UNIFORM or not evenly:
+            raise ModelError(f"only for '{learner}' under the uniform behaviour")
         given = self.run.settings["clock"]
-        if given is None:
-            return clocks.rescaled_linear(self.model.contraction)
-        return Clock(*given)
+        return self.run, usual if given is None else Clock(*given)
 
 
 def bound(
@@ -213,17 +213,15 @@ def _approximation(case: Case) -> Term:
 
 def _theorem_3(case: Case, measured: Approximation) -> Figure:
     """The network terms of Theorem 3 for the first seed, given its start."""
-    assert case.run is not None  # noqa: S101 - there are networks
-    given = case.run.settings["clock"]
-    clock = STEP if given is None else Clock(*given)
-    if clock.rate != 0 or case.run.learner != "icq_neural":
+    run, clock = case.trained_by("icq_neural", STEP)
+    if clock.rate != 0:
         raise ModelError("Theorem 3 is for on-line networks with a constant step")
     found = theorem_3(
         case.model,
         case.behaviour,
         measured,
         step=clocks.size(clock, 1),
-        handoffs=int(case.run.settings["handoffs"]),
+        handoffs=int(run.settings["handoffs"]),
         interface=case.gap,
     )
     if isinstance(found, str):
@@ -306,18 +304,16 @@ def _over_seeds(values: list[float], note: str) -> Figure:
 
 def _expected(case: Case) -> Figure:
     """Expected size of the residual of a run, by the asymptotic law."""
-    clock = case.clock()
-    assert case.run is not None  # noqa: S101 - clock() has made sure
+    run, clock = case.trained_by("icq", clocks.rescaled_linear(case.model.contraction))
     law = asymptotic(case.model, case.behaviour, case.gap)
-    rms = law.scatter(clock, int(case.run.settings["handoffs"])).rms
+    rms = law.scatter(clock, int(run.settings["handoffs"])).rms
     return Figure(rms, note="asymptotic law of the run's step sizes; never a guarantee")
 
 
 def _recursion(case: Case) -> Figure:
     """Theorem 1 along the run's own order of updates; eta and beta are those of the model."""
-    clock = case.clock()
-    model, found, run = case.model, case.gap, case.run
-    assert run is not None  # noqa: S101 - clock() has made sure
+    model, found = case.model, case.gap
+    run, clock = case.trained_by("icq", clocks.rescaled_linear(model.contraction))
     if not run.traces:
         raise ModelError("needs the order of updates; train(..., record=True)")
     initial, (low, high) = float(run.settings["initial"]), attainable_range(model)
