@@ -18,10 +18,13 @@ LEARNERS: Final = frozenset(
     {"oracle", "feasible", "centralised", "icq", "icq_neural", "icq_phased", "no_scalar"}
     | {"monte_carlo", "random", "best_single", "majority", "weighted_vote", "agreement"}
     | {"cascade", "fixed", "bandit", "text_router"}
+    | {"shortest_path", "q_routing", "q_routing_queue", "predictive_q_routing"}
+    | {"dual_q_routing", "replan"}
 )
 METRICS: Final = frozenset(
     {"measured", "estimate", "certificate", "term", "slope"}
     | {"accuracy", "cost", "calls", "tokens", "utility", "recovery"}
+    | {"value", "value_ratio", "pairs_exact", "pairs_1pct", "delay", "delay_ratio", "drops"}
 )
 KINDS: Final = frozenset({"seeds", "questions", "instances"})
 

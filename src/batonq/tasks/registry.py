@@ -13,6 +13,7 @@ from batonq.study.experiment import Summarise
 SUMMARISE: Mapping[str, str] = MappingProxyType(
     {
         "maths": "batonq.tasks.maths.experiment:summarise",
+        "routing": "batonq.tasks.routing.experiment:summarise",
         "synthetic": "batonq.tasks.synthetic.experiment:summarise",
     }
 )

@@ -1,0 +1,86 @@
+"""What can be asked of the routing experiment, checked."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from batonq.base.errors import ModelError
+from batonq.base.files import Json
+
+TRIAGE: Final = "triage"
+STATIC: Final = "static"
+JITTER: Final = "jitter"
+LOAD: Final = "load"
+FAILURE: Final = "failure"
+SHIFT: Final = "shift"
+SCENARIOS: Final = (TRIAGE, STATIC, JITTER, LOAD, FAILURE, SHIFT)
+RHOS: Final = (0.5, 0.9, 1.2)
+SEEDS: Final = 5
+QUICK_SEEDS: Final = 2
+
+
+@dataclass(frozen=True)
+class RoutingOptions:
+    """The settings of a run.
+
+    Attributes:
+        scenario: one of `SCENARIOS`.
+        graphs: networks by name or path; empty takes the usual ones of the scenario.
+        rhos: utilisations of the busiest link under shortest path, each positive; empty takes
+            .5, .9 and 1.2. For the scenarios with traffic.
+        seeds: independent repetitions, at least 1; None takes 5, or 2 with `quick`.
+        seed: of all that is drawn.
+        data: the data folder; None: the variable BATONQ_DATA says.
+        quick: fewer networks or instances, seeds and handoffs, for a look.
+
+    Raises:
+        ModelError: naming the first setting that cannot be right.
+    """
+
+    scenario: str = TRIAGE
+    graphs: tuple[str, ...] = ()
+    rhos: tuple[float, ...] = ()
+    seeds: int | None = None
+    seed: int = 0
+    data: Path | None = None
+    quick: bool = False
+
+    def __post_init__(self) -> None:
+        if self.scenario not in SCENARIOS:
+            raise ModelError(
+                f"scenario: '{self.scenario}' is unknown; choose one of {', '.join(SCENARIOS)}"
+            )
+        for name, given, takers in (
+            ("graph", self.graphs, (STATIC, JITTER, LOAD, FAILURE, SHIFT)),
+            ("rho", self.rhos, (LOAD, FAILURE, SHIFT)),
+        ):
+            if given and self.scenario not in takers:
+                raise ModelError(f"{name}: scenario '{self.scenario}' has none; leave it out")
+        for rho in self.rhos:
+            if not 0 < rho < math.inf:
+                raise ModelError(
+                    f"rho: {rho:g} is not a positive number; give the utilisation of the busiest "
+                    "link under shortest path, such as 0.9"
+                )
+        for name, number, least in (("seeds", self.repetitions, 1), ("seed", self.seed, 0)):
+            if number < least:
+                raise ModelError(f"{name}: {number} is too small; give at least {least}")
+
+    @property
+    def repetitions(self) -> int:
+        """Number of seeds."""
+        if self.seeds is not None:
+            return self.seeds
+        return QUICK_SEEDS if self.quick else SEEDS
+
+    def to_json(self) -> dict[str, Json]:
+        """What the results depend on, but for the networks themselves."""
+        return {
+            "scenario": self.scenario,
+            "seeds": self.repetitions,
+            "seed": self.seed,
+            "quick": self.quick,
+        }
