@@ -119,7 +119,9 @@ def test_what_is_no_share_is_refused(share, said):
         Demand("d", share)
 
 
-@pytest.mark.parametrize(("service", "rho"), [(0, 0.5), (1, 0), (1, -0.1), (1, np.inf), (-1, 0.5)])
+@pytest.mark.parametrize(
+    ("service", "rho"), [(0.0, 0.5), (1.0, 0.0), (1.0, -0.1), (1.0, np.inf), (-1.0, 0.5)]
+)
 def test_no_rate_without_service_or_load(service, rho):
     with pytest.raises(ModelError, match="positive"):
         packet_rate(CHAIN, uniform(CHAIN), service, rho)

@@ -60,6 +60,8 @@ def test_the_digest_tells_networks_apart():
         ({"ends": np.array([[0, 1], [1, -1], [0, 2]])}, "joins 1 and -1"),
         ({"ends": np.array([[0, 1], [1, 1], [0, 2]])}, "'b' leads to itself"),
         ({"ends": np.array([[0, 1], [1, 0], [0, 2]])}, "two links join 'a' and 'b'"),
+        ({"delay": np.ones(2)}, "shapes ((3, 2), (2,), (3, 2))"),
+        ({"place": PLACE.T}, "shapes ((3, 2), (3,), (2, 3))"),
         ({"delay": np.array([1.0, 0.0, 1.0])}, "delay 0 ms"),
         ({"delay": np.array([1.0, np.nan, 1.0])}, "delay nan ms"),
         ({"delay": np.array([1.0, np.inf, 1.0])}, "delay inf ms"),

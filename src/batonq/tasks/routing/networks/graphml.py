@@ -29,7 +29,7 @@ from batonq.tasks.routing.networks.network import MOST, Network, network, propag
 if TYPE_CHECKING:
     Graph = nx.Graph[str]
 
-LARGEST: Final = 32 << 20  # bytes of a file
+LARGEST: Final = 16 << 20  # bytes of a file; what networkx takes seconds for
 NO_PLACE_MS: Final = 1.0  # delay of every link where no router has coordinates
 _NAMESPACE: Final = "{http://graphml.graphdrawing.org/xmlns}"
 _SHOWN: Final = 5  # names in a note
@@ -45,7 +45,7 @@ def read_graphml(path: Path) -> Network:
     link takes 1 ms and springs place the routers. Directions are disregarded.
 
     Raises:
-        DataError: if the file is missing, above 32 MB, not well-formed, declares entities, is not
+        DataError: if the file is missing, above 16 MB, not well-formed, declares entities, is not
             GraphML, or has no link between two routers; names the file, the reason and the remedy.
     """
     graph, notes = _graph(path)

@@ -154,6 +154,13 @@ def _check(
         raise ModelError(f"network '{name}': two routers are called '{twice}'; rename one")
     if len(ends) == 0:
         raise ModelError(f"network '{name}': no links; give at least one")
+    shapes = (ends.shape, delay.shape, place.shape)
+    wanted = ((len(ends), 2), (len(ends),), (count, 2))
+    if shapes != wanted:
+        raise ModelError(
+            f"network '{name}': ends, delay and place have the shapes {shapes}; {len(ends)} links "
+            f"of {count} routers need {wanted}"
+        )
     if not ((ends >= 0) & (ends < count)).all():
         wrong = ends[((ends < 0) | (ends >= count)).any(axis=1)][0]
         raise ModelError(
