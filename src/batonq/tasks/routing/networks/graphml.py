@@ -160,7 +160,7 @@ def _ends(graph: Graph, ids: list[str], notes: list[str]) -> Int[np.ndarray, "ed
 
 def _largest_part(
     count: int, ends: Int[np.ndarray, "edge 2"], notes: list[str]
-) -> tuple[list[int], Int[np.ndarray, "edge 2"]]:
+) -> tuple[list[int], Int[np.ndarray, "kept_edge 2"]]:
     """The routers of the largest connected part, and its links by their new numbers."""
     adjacency = coo_array((np.ones(len(ends)), ends.T), shape=(count, count))
     parts, part = connected_components(adjacency, directed=False)
