@@ -120,6 +120,12 @@ def test_labels_become_unique(tmp_path):
     assert built.notes == ("routers with the label of another, numbered: 2",)
 
 
+def test_the_id_stands_in_for_a_label_that_says_nothing(tmp_path):
+    nodes = [node(str(at), 0, at, text) for at, text in enumerate(["None", "???", " ", "Oslo"])]
+    built = read(tmp_path, document(nodes, [("0", "1"), ("1", "2"), ("2", "3")]))
+    assert built.routers == ("0", "1", "2", "Oslo")
+
+
 def test_external_routers_stay_and_odd_attributes_do_no_harm(tmp_path):
     key = '<key attr.name="Internal" attr.type="int" for="node" id="d9"/>'
     odd = [one.replace("</node>", '<data key="d9">zero</data></node>') for one in PLAIN]

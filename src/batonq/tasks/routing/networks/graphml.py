@@ -57,10 +57,7 @@ def read_graphml(path: Path) -> Network:
     if len(kept) > MOST:
         raise DataError(f"{path}: {len(kept)} routers; give a network of at most {MOST}")
     attributes: list[Mapping[str, Any]] = [graph.nodes[ids[router]] for router in kept]
-    labels = [
-        str(given.get("label") or ids[router])
-        for router, given in zip(kept, attributes, strict=True)
-    ]
+    labels = [_label(given) or ids[router] for router, given in zip(kept, attributes, strict=True)]
     names = _distinct(labels, notes)
     place = np.array([_coordinates(given) for given in attributes])
     known = np.isfinite(place).all(axis=1)
@@ -171,6 +168,12 @@ def _largest_part(
     renumbered = np.full(count, -1)
     renumbered[kept] = np.arange(len(kept))
     return kept.tolist(), renumbered[ends[part[ends[:, 0]] == largest]]
+
+
+def _label(given: Mapping[str, Any]) -> str:
+    """The label; empty where there is none, or the file says that nobody knew."""
+    label = str(given.get("label", "None")).strip()
+    return "" if label.strip("?") in ("", "None") else label
 
 
 def _distinct(labels: list[str], notes: list[str]) -> list[str]:
