@@ -3,34 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
+from batonq.study.lines import Line
 from batonq.study.rows import Interval
 from batonq.study.tables import text
 from batonq.tasks.synthetic.axes import Wanted
 from batonq.tasks.synthetic.readings import NEAR, Measured, Reading, inside, reached
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line to reach.
-
-    Attributes:
-        axis: where it belongs.
-        what: what is compared.
-        figure: its value; None where it is not available.
-        wanted: in words.
-        reached: whether it was.
-        detail: range, number of points, and what else must be known to read it.
-    """
-
-    axis: str
-    what: str
-    figure: Interval | float | str | None
-    wanted: str
-    reached: bool
-    detail: str = ""
 
 
 def slope_line(axis: str, what: str, found: Interval | None, wanted: Wanted, detail: str) -> Line:

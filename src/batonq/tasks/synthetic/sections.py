@@ -1,8 +1,7 @@
-"""The parts of the report: the lines to reach, then one part per axis."""
+"""The parts of the report: how to read the lines to reach, then one part per axis."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 
 from matplotlib.figure import Figure
@@ -10,31 +9,17 @@ from matplotlib.figure import Figure
 from batonq.study import figures
 from batonq.study.experiment import Drawing, Section, Table
 from batonq.study.rows import Interval
-from batonq.tasks.synthetic.lines import Line, of, span
+from batonq.tasks.synthetic.lines import of, span
 from batonq.tasks.synthetic.notes import READ
 from batonq.tasks.synthetic.readings import Measured, Reading
 
-YES_NO = {True: "yes", False: "NO"}
 SHORT = {"error": "floor", "residual": "residual", "excess": "residual less twin"}
 FLOOR = 1e-9  # gaps below this are rounding
-
-
-def to_reach(lines: Sequence[Line]) -> Section:
-    """What had to be reached, and whether it was."""
-    table = Table(
-        "Lines to reach",
-        ("axis", "compared", "figure", "wanted", "reached", "details"),
-        tuple(
-            (line.axis, line.what, line.figure, line.wanted, YES_NO[line.reached], line.detail)
-            for line in lines
-        ),
-    )
-    text = (
-        "A slope is reached if it lies in the wanted band; the details say where its 95 % interval "
-        "reaches out. Slopes are fitted by least squares in logarithms, one line per seed; "
-        "intervals are over seeds."
-    )
-    return Section("Lines to reach", text, (table,))
+SLOPES = (
+    "A slope is reached if it lies in the wanted band; the details say where its 95 % interval "
+    "reaches out. Slopes are fitted by least squares in logarithms, one line per seed; "
+    "intervals are over seeds."
+)
 
 
 def axis(one: Measured) -> Section:

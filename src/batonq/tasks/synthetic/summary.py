@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from batonq.base.files import Json
 from batonq.study.experiment import Summary
+from batonq.study.lines import Line, counted, missed, to_reach, told
 from batonq.study.rows import Interval, Row, Scalar
-from batonq.study.tables import text
 from batonq.tasks.synthetic import sections, widths
 from batonq.tasks.synthetic.axes import Axis
-from batonq.tasks.synthetic.lines import Line, model_lines
+from batonq.tasks.synthetic.lines import model_lines
 from batonq.tasks.synthetic.notes import CHOICES, LIMITS
 from batonq.tasks.synthetic.readings import Measured, Reading, gather
 from batonq.tasks.synthetic.widths import gather_widths
@@ -26,7 +26,7 @@ def summarise(config: Mapping[str, Json], cells: Sequence[Json]) -> Summary:
         headline=_headline(lines),
         rows=(*rows, *widths.rows(nets)),
         sections=(
-            sections.to_reach(lines),
+            to_reach(lines, "axis", sections.SLOPES),
             *(sections.axis(one) for one in axes),
             *widths.sections(nets),
         ),
@@ -94,16 +94,6 @@ def _row(setting: Mapping[str, Scalar], learner: str, metric: str, found: Interv
 
 def _headline(lines: Sequence[Line]) -> str:
     """How many lines are reached, every slope, and what is not reached."""
-    missed = [line for line in lines if not line.reached]
-    slopes = "; ".join(f"{one.axis} {_figure(one)}" for one in lines if "slope" in one.what)
-    told = f"{len(lines) - len(missed)} of {len(lines)} lines reached."
-    if slopes:
-        told += f" Slopes: {slopes}."
-    if missed:
-        told += " Not reached: "
-        told += "; ".join(f"{one.axis}, {one.what}: {_figure(one)}" for one in missed) + "."
-    return told
-
-
-def _figure(line: Line) -> str:
-    return text(line.figure) if line.figure is not None else "not available"
+    slopes = "; ".join(f"{one.where} {told(one)}" for one in lines if "slope" in one.what)
+    parts = (counted(lines), f"Slopes: {slopes}." if slopes else "", missed(lines))
+    return " ".join(part for part in parts if part)

@@ -17,9 +17,10 @@ from batonq.base.files import Json
 from batonq.study import figures
 from batonq.study.experiment import Drawing, Section, Table
 from batonq.study.intervals import over_seeds
+from batonq.study.lines import Line
 from batonq.study.rows import Interval, Row
 from batonq.tasks.synthetic.axes import around
-from batonq.tasks.synthetic.lines import Line, slope_line
+from batonq.tasks.synthetic.lines import slope_line
 from batonq.tasks.synthetic.notes import READ
 from batonq.tasks.synthetic.options import WIDTH, WIDTHS
 from batonq.tasks.synthetic.slopes import slope
