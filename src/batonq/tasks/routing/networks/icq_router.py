@@ -1,0 +1,59 @@
+"""IC-Q at a router: what it knows of its own links is subtracted, what it is told is learnt.
+
+The holder's information state is the packet's destination and the link it came by, with the
+router's private state: how long each of its links is busy, how much each was used of late, how
+long packets took on it. What passing the packet to link e costs before the neighbour has it is
+therefore known, and only the neighbour's value, W(d, e) <= 0, is learnt, from its quotes:
+
+    Q(d, e) = -(wait + service + travel + toll) + W(d, e)      W(d, e) += step * (quote - W(d, e))
+
+which is IC-Q's update with the known reward taken from both sides.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from batonq.base.compiled import compiled
+
+UTILISATION_SERVICES: Final = 3000.0  # service times over which a link's use is averaged
+MOST_USED: Final = 0.9  # above it a link's use counts as this, so that no toll is without bounds
+POWER: Final = 0.6  # of the step size while an entry is young
+
+
+@compiled
+def toll(used: float, wait: float, service: float) -> float:
+    """What a packet costs those that come after it on the same link, in ms.
+
+    A packet that finds `wait` ms of work ahead delays by its own service time everyone who comes
+    before the link is idle again. With Poisson arrivals and equal sizes that is expected to be
+    used / (1 - used) * (wait + service / 2) in all; its mean over an M/D/1 queue is
+    lambda dW/dlambda, the externality of a packet.
+
+    Args:
+        used: share of time that the link is busy, in [0, 1).
+        wait: work ahead of the packet, in ms.
+        service: service time of a packet, in ms.
+    """
+    return used / (1.0 - used) * (wait + 0.5 * service)
+
+
+@compiled
+def utilisation(used: float, since: float, service: float) -> float:
+    """A link's recent utilisation `since` ms after it was `used`; at most `MOST_USED`."""
+    now = used * math.exp(-since / (UTILISATION_SERVICES * service))
+    return float(min(now, MOST_USED))
+
+
+@compiled
+def use(used: float, since: float, service: float) -> float:
+    """A link's recent utilisation after one more packet."""
+    length = UTILISATION_SERVICES * service
+    return used * math.exp(-since / length) + service / length
+
+
+@compiled
+def size(count: int, least: float) -> float:
+    """Step size of the count-th update (from 1) of an entry: falls to `least`."""
+    return float(max(count**-POWER, least))
