@@ -39,6 +39,8 @@ class Rule(NamedTuple):
             what it cannot know is learnt.
         returns: of IC-Q: whether a packet may go straight back to where it came from.
         toll: of IC-Q with private state: weight, 0 to 1, of what a packet costs those behind it.
+        explore: chance, 0 to 1, that a packet goes by a link drawn at random, not straight back,
+            instead of the best; the answer stays the best one's.
     """
 
     kind: int
@@ -49,6 +51,7 @@ class Rule(NamedTuple):
     private: bool = False
     returns: bool = True
     toll: float = 0.0
+    explore: float = 0.0
 
 
 RULES: Final = {

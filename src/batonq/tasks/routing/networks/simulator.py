@@ -227,6 +227,9 @@ def choose(
         chosen = back
         top = worth(rule, kept, links, entry + back - begin, back, now, service)
     answer = ignoring_room if chosen < 0 else top
+    if rule.explore > 0.0 and rng.random() < rule.explore:
+        link = begin + min(int(rng.random() * degree), degree - 1)
+        chosen = link if link != back and _takes(links, link, now, room) else chosen
     if rule.kind == PREDICTIVE:
         answer = -least(kept.value, entry, degree)
     return chosen, answer
