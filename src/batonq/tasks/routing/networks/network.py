@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -15,6 +15,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
 from batonq.base.errors import ModelError
+from batonq.base.files import Json
 
 EARTH_KM: Final = 6371.0  # mean radius
 KM_PER_MS: Final = 200.0  # light in fibre: two thirds of its speed in vacuum
@@ -114,6 +115,26 @@ def network(
     )
     _check_links(built)
     return built
+
+
+def to_json(network: Network) -> dict[str, Json]:
+    """A network as JSON, for a report that is drawn without its file; `from_json` reads it."""
+    once = network.tail < network.head
+    ends = np.stack([network.tail[once], network.head[once]], axis=1)
+    return {
+        "name": network.name,
+        "routers": list(network.routers),
+        "ends": ends.tolist(),
+        "delay": network.delay[once].tolist(),
+        "place": network.place.tolist(),
+        "notes": list(network.notes),
+    }
+
+
+def from_json(written: Mapping[str, Json]) -> Network:
+    """The network that `to_json` wrote, digest and all."""
+    ends, delay, place = (np.array(written[key]) for key in ("ends", "delay", "place"))
+    return network(written["name"], written["routers"], ends, delay, place, written["notes"])
 
 
 def propagation(
