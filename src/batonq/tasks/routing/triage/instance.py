@@ -21,7 +21,7 @@ SPECIALISTS: Final = 4
 TYPES: Final = 2  # hidden kinds of requests, which correlate the facets
 MEANS: Final = (1.0, 6.0)  # least and largest mean duration of a measurement, in primitive steps
 WEIGHTS: Final = (0.5, 1.5)  # least and largest weight of a facet's value before normalisation
-SIZES: Final = (2, 12)  # facets an instance may have
+SIZES: Final = (3, 12)  # facets an instance may have
 TRIES: Final = 1000
 LEAF: Final = -1
 
@@ -59,6 +59,10 @@ class Instance:
                 f"triage: means of {[len(mean) for mean in self.means]} values for facets of "
                 f"{list(self.values)}; give one for each value"
             )
+        if min(float(mean.min()) for mean in self.means) < 1:
+            raise ModelError("triage: a mean duration is below 1 step; give each at least 1")
+        if not 0 < self.gamma <= 1:
+            raise ModelError(f"triage: gamma {self.gamma:g} is not in (0, 1]")
 
     @property
     def size(self) -> int:
@@ -86,13 +90,13 @@ def drawn(size: int, seed: int, number: int, attempt: int = 0) -> Instance:
     random leaf whose path lacks it; leaves below one node have different specialists.
 
     Args:
-        size: K, in 2..12.
+        size: K, in 3..12.
         seed: of all instances, at least 0.
         number: which one.
         attempt: another draw in its place, should one not be wanted.
 
     Raises:
-        ModelError: if `size` is outside 2..12.
+        ModelError: if `size` is outside 3..12.
     """
     low, high = SIZES
     if not low <= size <= high:

@@ -35,7 +35,7 @@ def learn(size: int, number: int, seeds: int, seed: int) -> dict[str, Json]:
     given = posed(size, seed, number)
     model = given.problem.model
     names = (*COMPARED, "centralised") if size <= ONE_TABLE else COMPARED
-    runs = {name: _run(model, name, size, seeds, number) for name in names}
+    runs = {name: trained(model, name, size, seeds, number) for name in names}
     found: dict[str, Json] = {
         "states": model.n_states,
         "pairs": int(model.mask.sum()),
@@ -58,10 +58,10 @@ def narrow(size: int, number: int, seeds: int, seed: int) -> dict[str, Json]:
     found: dict[str, Json] = {"oracle": _told(given.best)}
     for interface in (LAST, OWN):
         model = whole.seen(interface)
-        runs = {name: _run(model, name, size, seeds, number) for name in COMPARED}
+        runs = {name: trained(model, name, size, seeds, number) for name in COMPARED}
         learnt = [_of_cells(model, policy) for policy in policies(model, runs["icq"])]
         best = feasible(model, learnt, number)
-        runs["centralised"] = _run(model, "centralised", size, seeds, number, "joint")
+        runs["centralised"] = trained(model, "centralised", size, seeds, number, "joint")
         found[interface] = {
             "cells": model.n_cells,
             "feasible": _told(score(model, best[model.cell])),
@@ -72,7 +72,7 @@ def narrow(size: int, number: int, seeds: int, seed: int) -> dict[str, Json]:
     return found
 
 
-def _run(
+def trained(
     model: FiniteICSMDP,
     learner: str,
     size: int,

@@ -115,9 +115,9 @@ def _over_time(readings: Readings) -> Figure:
     for size in readings.sizes("learn"):
         cells = readings.of("learn", size)
         ratios = [np.mean(cell["curve"], axis=0) / cell["oracle"]["value"] for cell in cells]
-        share = np.array(cells[0]["points"]) / cells[0]["points"][-1]
+        share = 100 * np.array(cells[0]["points"]) / cells[0]["points"][-1]
         shown[f"size {size}, {HANDOFFS[size] / 1e6:g} M"] = Curve(share, np.array(ratios))
-    return figures.curves(shown, "share of the handoffs", "value / oracle's")
+    return figures.curves(shown, "% of the handoffs", "value / oracle's")
 
 
 def narrow(readings: Readings) -> Section:
