@@ -57,3 +57,9 @@ def use(used: float, since: float, service: float) -> float:
 def size(count: int, least: float) -> float:
     """Step size of the count-th update (from 1) of an entry: falls to `least`."""
     return float(max(count**-POWER, least))
+
+
+@compiled
+def settled(least: float) -> float:
+    """A count of updates above which the step size is `least`, so that no power need be taken."""
+    return float(least ** (-1.0 / POWER) + 1.0) if least > 0.0 else math.inf

@@ -14,7 +14,8 @@ from batonq.base.errors import ModelError
 from batonq.tasks.routing.networks.demand import Demand
 from batonq.tasks.routing.networks.network import Network
 from batonq.tasks.routing.networks.rules import Memory, Rule
-from batonq.tasks.routing.networks.simulator import LINK, PACKET, TALLY, Flow, World, advance
+from batonq.tasks.routing.networks.simulator import advance
+from batonq.tasks.routing.networks.world import LINK, PACKET, TALLY, Flow, World
 
 IDLE_PACKETS: Final = 1 << 16  # that may be under way where links have no queues
 TAIL: Final = 40.0  # mean travels that a packet with an exponential delay stays below

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
+from batonq.base.compiled import borrowed, compiled
 from batonq.base.errors import ModelError
 from batonq.tasks.routing.networks.network import Network
 from batonq.tasks.routing.networks.peers import NEVER
@@ -84,6 +85,19 @@ class Memory(NamedTuple):
     recovery: Float[np.ndarray, " entry"]
     updated: Float[np.ndarray, " entry"]
     next_link: Int[np.ndarray, "router router"]
+
+
+@compiled
+def borrowed_memory(kept: Memory) -> Memory:
+    """The same memory with its arrays `borrowed`, for the time of the caller's own call."""
+    return Memory(
+        borrowed(kept.value),
+        borrowed(kept.updates),
+        borrowed(kept.best),
+        borrowed(kept.recovery),
+        borrowed(kept.updated),
+        borrowed(kept.next_link),
+    )
 
 
 def memory(
