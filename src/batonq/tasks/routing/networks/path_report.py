@@ -41,9 +41,10 @@ CHOICES: Final = {
     ),
     "jitter": (
         "IC-Q: a router measures the mean time on its own links and learns the rest from quotes, "
-        "step .2; one packet in ten leaves by a link drawn at random. Q-routing has its paper's "
-        "step, .5, and explores no more than its optimistic start makes it. Step and exploration "
-        "were chosen on NSFNET, Geant2012 and Interoute.",
+        "step .2; one packet in five leaves by a link drawn at random. Q-routing has its paper's "
+        "step, .5, and explores no more than its optimistic start makes it. IC-Q's step and "
+        "exploration were chosen on NSFNET, Sprint, AttMpls, Tinet and Interoute, with other "
+        "seeds.",
         "The horizon is fixed by the size of the network: handoffs per ordered pair, and more per "
         "link, whose mean has to be measured.",
     ),

@@ -26,7 +26,7 @@ from batonq.tasks.routing.networks.greedy import costs, link_values, way
 from batonq.tasks.routing.networks.network import Network, to_json
 from batonq.tasks.routing.networks.play import Play, Setting
 from batonq.tasks.routing.networks.rules import ICQ, RULES, Rule, memory
-from batonq.tasks.routing.options import STATIC, RoutingOptions
+from batonq.tasks.routing.options import JITTER, STATIC, RoutingOptions
 
 JITTER_SHARE: Final = 1.0  # of a link's delay that is exponentially distributed
 NEAR: Final = 1.01  # a way that costs at most this many times the least is within 1 %
@@ -34,9 +34,9 @@ UNDER_WAY: Final = 0.25  # packets per router at one time, about
 GROWTH: Final = 1.15  # from one check to the next, in time
 LEARNERS: Final[Mapping[str, Mapping[str, Rule]]] = {
     # Where no duration is random nothing is to be averaged, so the step is 1.
-    "static": {"icq": Rule(ICQ, step=1.0, returns=False), "q_routing": RULES["q_routing"]},
-    "jitter": {
-        "icq": RULES["icq"]._replace(toll=0.0, step=0.2, explore=0.1),
+    STATIC: {"icq": Rule(ICQ, step=1.0, returns=False), "q_routing": RULES["q_routing"]},
+    JITTER: {
+        "icq": RULES["icq"]._replace(toll=0.0, step=0.2, explore=0.2),
         "q_routing": RULES["q_routing"],
     },
 }
@@ -48,7 +48,7 @@ class Horizon:
 
     Attributes:
         per_pair: handoffs per ordered pair of routers.
-        per_link: and these for each directed link, whose time has to be measured.
+        per_link: and these for each directed link, whose mean has to be measured.
     """
 
     per_pair: int
@@ -60,11 +60,10 @@ class Horizon:
         return self.per_pair * pairs + self.per_link * network.n_links
 
 
-def horizon(scenario: str, quick: bool) -> Horizon:
-    """The horizon of a scenario."""
-    if scenario == STATIC:
-        return Horizon(300 if quick else 500, 0)
-    return Horizon(500, 10_000) if quick else Horizon(1000, 20_000)
+HORIZONS: Final[Mapping[str, Horizon]] = {
+    STATIC: Horizon(500, 0),
+    JITTER: Horizon(1000, 50_000),
+}
 
 
 def cells(options: RoutingOptions) -> list[Cell]:
@@ -85,7 +84,6 @@ def cells(options: RoutingOptions) -> list[Cell]:
                 "data": None if options.data is None else str(options.data),
                 "number": number,
                 "seed": options.seed,
-                "quick": options.quick,
             },
         )
         for index in order
@@ -95,7 +93,7 @@ def cells(options: RoutingOptions) -> list[Cell]:
 
 def identity(options: RoutingOptions) -> dict[str, Json]:
     """The networks and their digests, and how long is learnt."""
-    until = horizon(options.scenario, options.quick)
+    until = HORIZONS[options.scenario]
     return {
         "networks": [[one.name, one.digest] for _, one in _networks(options)],
         "handoffs_per_pair": until.per_pair,
@@ -109,11 +107,11 @@ def run_cell(config: Mapping[str, Json]) -> Json:
     data = None if config["data"] is None else Path(config["data"])
     network = find(config["graph"], data)
     optimal = shortest_delays(network)
-    handoffs = horizon(config["scenario"], config["quick"]).handoffs(network)
+    handoffs = HORIZONS[config["scenario"]].handoffs(network)
     jitter = 0.0 if config["scenario"] == STATIC else JITTER_SHARE
     destination = int(np.diff(network.indptr).argmax())
     learnt: dict[str, Json] = {"shortest_path": _planned(network, optimal)}
-    for which, (learner, rule) in enumerate(LEARNERS[config["scenario"]].items()):
+    for which, (learner, rule) in enumerate(LEARNERS[config["scenario"]].items(), start=1):
         rng = generator(config["seed"], config["number"], which)
         learnt[learner] = _learn(network, rule, jitter, handoffs, optimal, destination, rng)
     return {
@@ -131,7 +129,8 @@ def summarise(config: Mapping[str, Json], outputs: Sequence[Json]) -> Summary:
 
 
 def _networks(options: RoutingOptions) -> list[tuple[str, Network]]:
-    names = options.graphs or usual(False, options.data)
+    few = options.quick and options.scenario == JITTER
+    names = options.graphs or usual(few, options.data)
     return [(name, find(name, options.data)) for name in dict.fromkeys(names)]
 
 
