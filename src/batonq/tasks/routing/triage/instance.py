@@ -23,7 +23,8 @@ MEANS: Final = (1.0, 6.0)  # least and largest mean duration of a measurement, i
 WEIGHTS: Final = (0.5, 1.5)  # least and largest weight of a facet's value before normalisation
 SIZES: Final = (3, 12)  # facets an instance may have
 TRIES: Final = 1000
-LEAF: Final = -1
+ROOT: Final = -1  # in place of the question above a node: there is none
+ASKED: Final = -2  # in its place: the node is no leaf any more
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +88,8 @@ def drawn(size: int, seed: int, number: int, attempt: int = 0) -> Instance:
     type the facets are independent, so that they are correlated over all requests. Given
     everything else a binary facet has a chance of at least .25 of either value. The decision tree
     grows leaf by leaf: first every facet once, in random order, then half as many again, each at a
-    random leaf whose path lacks it; leaves below one node have different specialists.
+    random leaf whose path lacks it; leaves that one question tells apart have different
+    specialists.
 
     Args:
         size: K, in 3..12.
@@ -131,28 +133,26 @@ def _prior(values: Int[np.ndarray, " facet"], rng: np.random.Generator) -> np.nd
 def _rule(values: Int[np.ndarray, " facet"], rng: np.random.Generator) -> np.ndarray:
     """The specialist of each combination, by a random decision tree."""
     size = len(values)
-    shape = tuple(values)
-    facets = np.indices(shape)
-    leaf = np.zeros(shape, np.int64)  # which leaf each combination is in
-    asked: list[frozenset[int]] = [frozenset()]  # facets on the path to each leaf
-    parent = [LEAF]
+    facets = np.indices(tuple(values))
+    leaf = np.zeros(tuple(values), np.int64)  # which leaf each combination is in
+    paths: list[frozenset[int]] = [frozenset()]  # facets asked above each node
+    above = [ROOT]  # number of the question that leads to each node
     extra = rng.integers(size, size=size // 2)
-    for step, facet in enumerate([*rng.permutation(size), *extra]):
-        free = [k for k, path in enumerate(asked) if facet not in path and parent[k] != -2]
+    for question, facet in enumerate([*rng.permutation(size), *extra]):
+        free = [k for k, path in enumerate(paths) if facet not in path and above[k] != ASKED]
         if not free:
             continue
         split = free[rng.integers(len(free))]
-        parent[split] = -2  # an inner node now
+        above[split] = ASKED
         inside = leaf == split
         for value in range(values[facet]):
-            leaf[inside & (facets[facet] == value)] = len(asked)
-            asked.append(asked[split] | {int(facet)})
-            parent.append(step)
-    label = np.zeros(len(asked), np.int64)
-    for node in range(len(asked)):  # children of one node get different labels
-        brothers = [k for k in range(node) if parent[k] == parent[node] >= 0]
-        open_ = np.setdiff1d(np.arange(SPECIALISTS), label[brothers])
-        label[node] = rng.choice(open_)
+            leaf[inside & (facets[facet] == value)] = len(paths)
+            paths.append(paths[split] | {int(facet)})
+            above.append(question)
+    label = np.zeros(len(paths), np.int64)
+    for node in range(len(paths)):
+        brothers = [k for k in range(node) if above[k] == above[node] >= 0]
+        label[node] = rng.choice(np.setdiff1d(np.arange(SPECIALISTS), label[brothers]))
     return label[leaf]
 
 

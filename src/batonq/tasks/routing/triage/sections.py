@@ -28,7 +28,6 @@ from batonq.tasks.routing.triage.readings import (
     realised,
     scores,
 )
-from batonq.tasks.routing.triage.settings import HANDOFFS
 
 Line = tuple[str | float | Interval | None, ...]
 NARROW: Final = ("feasible", *COMPARED, "centralised", "random")
@@ -68,7 +67,7 @@ def whole(readings: Readings) -> Section:
                 size,
                 cells[0]["states"],
                 cells[0]["pairs"],
-                HANDOFFS[size],
+                cells[0]["points"][-1],
                 float(icq.ratio.min()),
                 float(icq.accuracy.min()),
             )
@@ -116,7 +115,7 @@ def _over_time(readings: Readings) -> Figure:
         cells = readings.of("learn", size)
         ratios = [np.mean(cell["curve"], axis=0) / cell["oracle"]["value"] for cell in cells]
         share = 100 * np.array(cells[0]["points"]) / cells[0]["points"][-1]
-        shown[f"size {size}, {HANDOFFS[size] / 1e6:g} M"] = Curve(share, np.array(ratios))
+        shown[f"size {size}, {cells[0]['points'][-1] / 1e6:g} M"] = Curve(share, np.array(ratios))
     return figures.curves(shown, "% of the handoffs", "value / oracle's")
 
 
