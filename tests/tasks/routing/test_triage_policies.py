@@ -61,6 +61,7 @@ def test_a_policy_that_goes_round_is_never_right():
     assert (found.value, found.accuracy) == (0, pytest.approx(0, abs=1e-9))
 
 
+@pytest.mark.compiled
 def test_icq_learns_what_the_oracle_knows():
     given = posed(3, 0, 0)
     model = given.problem.model
@@ -75,6 +76,7 @@ def test_icq_learns_what_the_oracle_knows():
         assert q[at] == pytest.approx(given.oracle.value[at], abs=0.02)
 
 
+@pytest.mark.compiled
 def test_learners_are_told_apart(monkeypatch):
     monkeypatch.setattr(settings, "HANDOFFS", {3: 200_000})
     found = learn(3, 0, 2, 0)
@@ -95,6 +97,7 @@ def test_learners_are_told_apart(monkeypatch):
     assert hidden[OWN]["feasible"]["value"] < found["oracle"]["value"] - 0.01
 
 
+@pytest.mark.compiled
 def test_the_drawing_counts_what_happens_to_a_request(monkeypatch):
     monkeypatch.setattr(settings, "HANDOFFS", {4: 400_000})
     drawing = learn(4, 0, 1, 0)["drawing"]

@@ -89,6 +89,7 @@ def verdicts(found):
     return {(line[0], line[1].split(",")[0]): line[4] for line in table.lines}
 
 
+@pytest.mark.compiled
 def test_a_tiny_run_has_all_rows_and_reaches_its_lines(outputs):
     found = summarise(QUICK.to_json(), outputs)
     assert set(verdicts(found).values()) <= {"yes", "NO"}
@@ -111,6 +112,7 @@ def test_a_tiny_run_has_all_rows_and_reaches_its_lines(outputs):
     assert {row.metric for row in least} == {"accuracy", "value_ratio"}
 
 
+@pytest.mark.compiled
 def test_exact_gaps_grow_and_tables_have_them(outputs):
     gaps = [one for one in outputs if one["kind"] == "gaps"]
     for one in gaps:
@@ -125,6 +127,7 @@ def test_exact_gaps_grow_and_tables_have_them(outputs):
     assert sum(covered(one, name) for one in gaps for name in ("whole", "last", "own")) >= 4
 
 
+@pytest.mark.compiled
 def test_terms_are_measured_estimated_and_certified(outputs):
     rows = summarise(QUICK.to_json(), outputs).rows
     terms = {
@@ -139,6 +142,7 @@ def test_terms_are_measured_estimated_and_certified(outputs):
     assert terms["whole", "total", "certificate"].value > terms["whole", "total", "measured"].value
 
 
+@pytest.mark.compiled
 def test_everything_can_be_drawn(outputs):
     found = summarise(QUICK.to_json(), outputs)
     drawings = [one for section in found.sections for one in section.drawings]
@@ -168,6 +172,7 @@ def spoil_cover(one):
         one[name]["predicted"]["rms"] += 0.5
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize(
     ("kind", "spoil", "lost"),
     [
