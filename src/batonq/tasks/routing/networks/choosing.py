@@ -83,28 +83,34 @@ def by_table(
 ) -> tuple[int, float]:
     """The link whose worth is greatest, and the greatest worth; of equal ones the first.
 
-    Where queues are full, the answer is that of the best link that is up, and the link -1.
+    Good news makes links look better to who chooses, not in the answer. Where queues are full, the
+    answer is that of the best link that is up, and the link -1.
     """
     begin = world.indptr[router]
     degree = world.indptr[router + 1] - begin
     entry = (len(world.indptr) - 1) * begin + destination * degree
     back = -1 if came < 0 or rule.returns else links[came]["back"]
-    chosen, top, ignoring_room = -1, -np.inf, -np.inf
+    chosen, top, answer, ignoring_room = -1, -np.inf, -np.inf, -np.inf
     for k in range(degree):
         link = begin + k
         if not links[link]["up"] or link == back:
             continue
-        value = worth(rule, kept, links, entry + k, link, now, world.service, top)
-        if value > top:
+        hope = 0.0
+        if rule.news > 0.0 and kept.updated[entry + k] < links[link]["news_at"]:
+            hope = links[link]["gain"]
+        bar = min(answer, top - hope)
+        value = worth(rule, kept, links, entry + k, link, now, world.service, bar)
+        if value > bar:
             ignoring_room = max(ignoring_room, value)
             if takes(links, link, now, world.room):
-                chosen, top = link, value
+                answer = max(answer, value)
+                if value + hope > top:
+                    chosen, top = link, value + hope
     if chosen < 0 and back >= 0 and takes(links, back, now, world.room):  # the only way is back
         chosen = back
         place = entry + back - begin
-        top = worth(rule, kept, links, place, back, now, world.service, -np.inf)
-    answer = ignoring_room if chosen < 0 else top
-    return chosen, answer
+        answer = worth(rule, kept, links, place, back, now, world.service, -np.inf)
+    return chosen, ignoring_room if chosen < 0 else answer
 
 
 @compiled
@@ -112,6 +118,22 @@ def any_link(indptr: np.ndarray, router: int, rng: np.random.Generator) -> int:
     """A link of a router's own, drawn evenly."""
     begin, degree = indptr[router], indptr[router + 1] - indptr[router]
     return int(begin + min(int(rng.random() * degree), degree - 1))
+
+
+@compiled
+def oldest(
+    world: World, kept: Memory, links: np.ndarray, router: int, destination: int, back: int
+) -> int:
+    """The router's link of which it has known nothing new for longest; not `back`; -1 if none."""
+    begin = world.indptr[router]
+    degree = world.indptr[router + 1] - begin
+    entry = (len(world.indptr) - 1) * begin + destination * degree
+    found, when = -1, np.inf
+    for k in range(degree):
+        link = begin + k
+        if link != back and links[link]["up"] and kept.updated[entry + k] < when:
+            found, when = link, kept.updated[entry + k]
+    return found
 
 
 @compiled
@@ -153,9 +175,13 @@ def choose(
         return (link if link >= 0 and takes(links, link, now, world.room) else -1), 0.0
     chosen, answer = by_table(world, rule, kept, links, router, destination, came, now)
     if rule.explore > 0.0 and rng.random() < rule.explore:
-        link = any_link(world.indptr, router, rng)
         back = -1 if came < 0 or rule.returns else links[came]["back"]
-        chosen = link if link != back and takes(links, link, now, world.room) else chosen
+        if rule.kind == ICQ:
+            link = oldest(world, kept, links, router, destination, back)
+        else:
+            link = any_link(world.indptr, router, rng)
+        if link >= 0 and link != back and takes(links, link, now, world.room):
+            chosen = link
     if rule.kind == PREDICTIVE:
         begin = world.indptr[router]
         degree = world.indptr[router + 1] - begin

@@ -8,6 +8,10 @@ therefore known, and only the neighbour's value, W(d, e) <= 0, is learnt, from i
     Q(d, e) = -(wait + service + travel + toll) + W(d, e)      W(d, e) += step * (quote - W(d, e))
 
 which is IC-Q's update with the known reward taken from both sides.
+
+Good news is shared between destinations: an answer much better than expected tells that something
+beyond the neighbour has improved, so until each other destination has an answer of its own since,
+its W counts as better by as much when a link is chosen. Quotes stay without that hope.
 """
 
 from __future__ import annotations
@@ -17,9 +21,11 @@ from typing import Final
 
 from batonq.base.compiled import compiled
 
-UTILISATION_SERVICES: Final = 3000.0  # service times over which a link's use is averaged
+MEMORY_SERVICES: Final = 3000.0  # service times after which what a router knew has faded
 MOST_USED: Final = 0.9  # above it a link's use counts as this, so that no toll is without bounds
 POWER: Final = 0.6  # of the step size while an entry is young
+YOUNG: Final = 20  # updates below which no answer of an entry is news
+USUAL_STEP: Final = 0.02  # step size of a link's usual error
 
 
 @compiled
@@ -42,14 +48,14 @@ def toll(used: float, wait: float, service: float) -> float:
 @compiled
 def utilisation(used: float, since: float, service: float) -> float:
     """A link's recent utilisation `since` ms after it was `used`; at most `MOST_USED`."""
-    now = used * math.exp(-since / (UTILISATION_SERVICES * service))
+    now = used * math.exp(-since / (MEMORY_SERVICES * service))
     return float(min(now, MOST_USED))
 
 
 @compiled
 def use(used: float, since: float, service: float) -> float:
     """A link's recent utilisation after one more packet."""
-    length = UTILISATION_SERVICES * service
+    length = MEMORY_SERVICES * service
     return used * math.exp(-since / length) + service / length
 
 
@@ -63,3 +69,12 @@ def size(count: int, least: float) -> float:
 def settled(least: float) -> float:
     """A count of updates above which the step size is `least`, so that no power need be taken."""
     return float(least ** (-1.0 / POWER) + 1.0) if least > 0.0 else math.inf
+
+
+@compiled
+def aged(size: float, since: float, service: float) -> float:
+    """Step size after an entry had no answer for `since` ms: what it knew fades meanwhile."""
+    age = since / (MEMORY_SERVICES * service)
+    if age <= size:  # as 1 - exp(-age) <= age, most updates need no exponential
+        return size
+    return max(size, 1.0 - math.exp(-age))

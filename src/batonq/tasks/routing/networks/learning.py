@@ -26,6 +26,14 @@ def measure(links: np.ndarray, link: int, travelled: float) -> None:
 
 
 @compiled
+def note(rule: Rule, links: np.ndarray, link: int, now: float, error: float, count: int) -> None:
+    """Whether an answer over a link is good news, and how far answers over it usually are off."""
+    if count > icq_router.YOUNG and error > rule.news * links[link]["usual"] and rule.news > 0.0:
+        links[link]["news_at"], links[link]["gain"] = now, error
+    links[link]["usual"] += icq_router.USUAL_STEP * (abs(error) - links[link]["usual"])
+
+
+@compiled
 def learn(
     rule: Rule,
     kept: Memory,
@@ -60,6 +68,10 @@ def learn(
         count = kept.updates[entry] + 1
         kept.updates[entry] = count
         size = rule.step if count > settled else icq_router.size(count, rule.step)
+        if service > 0.0:
+            size = icq_router.aged(size, now - kept.updated[entry], service)
+            note(rule, links, link, now, answer - value[entry], count)
+        kept.updated[entry] = now
         value[entry] = step(value[entry], answer, size)
     elif rule.kind in (Q_ROUTING, DUAL):
         value[entry] = peers.moved(value[entry], (now - sent) - answer, rule.step)

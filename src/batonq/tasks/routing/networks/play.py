@@ -131,10 +131,10 @@ class Play:
         self._flow.next_birth[0] = np.inf
         advance(self._world, self._rule, self.kept, self._flow, np.inf, self._rng)
 
-    def change_demand(self, demand: Demand) -> None:
-        """From now on packets are born by another demand."""
+    def change_demand(self, demand: Demand, rate: float) -> None:
+        """From now on packets are born by another demand, `rate` of them per ms."""
         keep, other = alias_table(demand.share.ravel())
-        self._world = self._world._replace(keep=keep, other=other)
+        self._world = self._world._replace(keep=keep, other=other, rate=rate)
 
     def cut(self, link: int) -> None:
         """A link fails, both ways: packets on it are lost, those waiting are routed anew."""

@@ -40,8 +40,11 @@ class Rule(NamedTuple):
             what it cannot know is learnt.
         returns: of IC-Q: whether a packet may go straight back to where it came from.
         toll: of IC-Q with private state: weight, 0 to 1, of what a packet costs those behind it.
-        explore: chance, 0 to 1, that a packet goes by a link drawn at random, not straight back,
-            instead of the best; the answer stays the best one's.
+        news: of IC-Q with private state: an answer better than expected by more than this many
+            usual errors of its link is news for all destinations; 0: none is.
+        explore: chance, 0 to 1, that a packet goes by another link than the best, not straight
+            back: of IC-Q the one not heard of for longest, else one drawn at random. The answer
+            stays the best one's.
     """
 
     kind: int
@@ -52,11 +55,12 @@ class Rule(NamedTuple):
     private: bool = False
     returns: bool = True
     toll: float = 0.0
+    news: float = 0.0
     explore: float = 0.0
 
 
 RULES: Final = {
-    "icq": Rule(ICQ, step=0.02, private=True, returns=False, toll=1.0),
+    "icq": Rule(ICQ, step=0.02, private=True, returns=False, toll=1.0, news=16.0, explore=0.001),
     "shortest_path": Rule(SHORTEST_PATH),
     "q_routing": Rule(Q_ROUTING),
     "q_routing_queue": Rule(Q_ROUTING_QUEUE),
@@ -75,7 +79,7 @@ class Memory(NamedTuple):
         updates: of IC-Q, how often an entry was updated.
         best: of predictive Q-routing, the least estimate so far.
         recovery: of predictive Q-routing, the recovery rate, at most 0.
-        updated: of predictive Q-routing, when the entry was last updated, in ms.
+        updated: of IC-Q and predictive Q-routing, when the entry was last updated, in ms.
         next_link: of shortest path, the link to take from row to column; -1 on the diagonal.
     """
 
@@ -123,6 +127,6 @@ def memory(
         updates=np.zeros(icq, np.int32),
         best=np.zeros(predictive),
         recovery=np.zeros(predictive),
-        updated=np.full(predictive, NEVER),
+        updated=np.full(icq + predictive, NEVER),
         next_link=np.zeros((0, 0), np.int64) if next_link is None else next_link,
     )

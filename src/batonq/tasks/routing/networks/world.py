@@ -18,6 +18,9 @@ LINK: Final = np.dtype(
         ("used_at", np.float64),
         ("travel", np.float64),  # mean time on the link, as its router measures it
         ("travels", np.int64),
+        ("usual", np.float64),  # mean absolute error of answers over it, as its router finds it
+        ("news_at", np.float64),  # when the last good news came over it
+        ("gain", np.float64),  # and how good it was, in ms
         ("head", np.int32),
         ("back", np.int32),
         ("up", np.bool_),
