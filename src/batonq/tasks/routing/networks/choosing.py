@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float
 
 from batonq.base.compiled import compiled
 from batonq.icq import update
@@ -20,11 +19,17 @@ target = compiled(update.target)
 
 
 @compiled
-def least(value: Float[np.ndarray, " entry"], entry: int, degree: int) -> float:
-    """The smallest of a router's `degree` estimates for one destination, from `entry` on."""
+def least(world: World, kept: Memory, links: np.ndarray, router: int, destination: int) -> float:
+    """The smallest of a router's estimates for a destination, over its links that are up.
+
+    It is infinite if all links are down: then the router sends nothing either.
+    """
+    begin, end = world.indptr[router], world.indptr[router + 1]
+    entry = (len(world.indptr) - 1) * begin + destination * (end - begin) - begin
     lowest = np.inf
-    for k in range(degree):
-        lowest = min(lowest, value[entry + k])
+    for link in range(begin, end):
+        if links[link]["up"]:
+            lowest = min(lowest, kept.value[entry + link])
     return lowest
 
 
@@ -182,9 +187,6 @@ def choose(
             link = any_link(world.indptr, router, rng)
         if link >= 0 and link != back and takes(links, link, now, world.room):
             chosen = link
-    if rule.kind == PREDICTIVE:
-        begin = world.indptr[router]
-        degree = world.indptr[router + 1] - begin
-        entry = (len(world.indptr) - 1) * begin + destination * degree
-        answer = -least(kept.value, entry, degree)
+    if rule.kind == PREDICTIVE:  # it chooses by predictions, and answers what it last knew
+        answer = -least(world, kept, links, router, destination)
     return chosen, answer

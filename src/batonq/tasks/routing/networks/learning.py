@@ -79,19 +79,34 @@ def learn(
         told = service + links[link]["delay"] - answer
         value[entry] = peers.moved(value[entry], told, rule.step)
     elif rule.kind == PREDICTIVE:
-        learn_predictively(rule, kept, entry, now, (now - sent) - answer)
+        learn_predictively(rule, kept, entry, now, service, (now - sent) - answer)
 
 
 @compiled
-def learn_predictively(rule: Rule, kept: Memory, entry: int, now: float, told: float) -> None:
-    """Predictive Q-routing: estimate, best estimate, recovery rate and time of the update."""
+def learn_predictively(
+    rule: Rule, kept: Memory, entry: int, now: float, service: float, told: float
+) -> None:
+    """Predictive Q-routing: estimate, best estimate, recovery rate and time of the update.
+
+    The first estimate is the first best one too: a best of 0, which no packet can reach, would be
+    remembered for good. Time between two updates counts as one service time at least, which is
+    the paper's unit: less is possible only where delays vary.
+
+    Args:
+        rule: how to learn.
+        kept: updated in place.
+        entry: the sender's entry for destination and link.
+        now: the time, in ms.
+        service: service time of a packet, in ms.
+        told: time until the receiver had the packet, and its own least estimate, in ms.
+    """
     error = told - kept.value[entry]
     kept.value[entry] += rule.step * error
     if kept.updated[entry] == NEVER:
         kept.best[entry] = kept.value[entry]
     else:
         kept.best[entry] = min(kept.best[entry], kept.value[entry])
-        since = now - kept.updated[entry]
+        since = max(now - kept.updated[entry], service)
         if since > 0.0:
             kept.recovery[entry] = peers.recovered(
                 kept.recovery[entry], error, since, rule.recovery, rule.decay
@@ -133,9 +148,8 @@ def learn_backwards(
 
 
 @compiled
-def way_back(world: World, kept: Memory, router: int, source: int) -> float:
+def way_back(world: World, kept: Memory, links: np.ndarray, router: int, source: int) -> float:
     """Dual Q-routing: what a router that sends a packet on says of the way to its source, in ms."""
     if source == router:
         return 0.0
-    begin, degree = world.indptr[router], world.indptr[router + 1] - world.indptr[router]
-    return least(kept.value, (len(world.indptr) - 1) * begin + source * degree, degree)
+    return least(world, kept, links, router, source)

@@ -1,7 +1,12 @@
-"""The equations of the peers, each on one transition, as their papers have them. Costs are in ms.
+"""The equations of the peers, each on one transition. Costs are in ms.
 
 Q-routing: Boyan and Littman, NIPS 6, 1994. Predictive Q-routing: Choi and Yeung, NIPS 8, 1996.
 Dual reinforcement Q-routing: Kumar and Miikkulainen, ANNIE 7, 1997.
+
+The papers' routers have one queue each; ours have one a link. A wait is therefore that of the
+packet in the queue of the link it went by, at the router that chose, as Boyan and Littman have it;
+what comes after is the receiver's. "Q-routing with own queue" leaves the wait at the router itself
+out of its estimates and adds the present one when it chooses and answers.
 """
 
 from __future__ import annotations

@@ -142,7 +142,10 @@ class Play:
         for one in (link, int(self._network.back[link])):
             flow.links[one]["up"] = False
             self._call_back(one)
-            flow.links[one]["free"] = self.now
+            unsent = flow.links[one]["free"] - self.now
+            if unsent > 0:
+                flow.links[one]["busy"] -= unsent
+                flow.links[one]["free"] = self.now
 
     def restore(self, link: int) -> None:
         """A link works again, both ways."""
@@ -163,6 +166,7 @@ class Play:
             flow.sizes[0] += 1
         flow.packets["link"][numbers[waiting]] = -1
         flow.packets["at"][numbers[waiting]] = self._network.tail[link]
+        flow.packets["hops"][numbers[waiting]] -= 1
         when = np.where(waiting, self.now, flow.times[:size])[~gone | waiting]
         order = np.argsort(when, kind="stable")  # a sorted array is a heap
         left = numbers[~gone | waiting][order].copy()

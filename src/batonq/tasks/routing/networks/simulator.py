@@ -150,7 +150,7 @@ def advance(
             continue
         if rule.kind == DUAL:
             source = packets[number]["source"]
-            packets[number]["told"] = way_back(world, kept, router, source)
+            packets[number]["told"] = way_back(world, kept, links, router, source)
         arrival = send(world, flow, number, chosen, now, rng)
         size = push(times, items, size, arrival, number)
     flow.sizes[0], flow.sizes[1], flow.sizes[2] = free, size, hops
