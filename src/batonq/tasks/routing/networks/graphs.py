@@ -54,3 +54,20 @@ def usual(loaded: bool, data: Path | None = None) -> tuple[str, ...]:
     if given_folder(data) is None:
         return WITHOUT_DATA
     return LOADED if loaded else (nsfnet.NAME, *REGISTERED)
+
+
+def chosen(
+    names: tuple[str, ...], loaded: bool, data: Path | None = None
+) -> list[tuple[str, Network]]:
+    """Return the networks to run on with the names they were asked for by, each once.
+
+    Args:
+        names: as `find` takes them; empty takes the usual ones.
+        loaded: as `usual` takes it.
+        data: the data folder; None: the variable BATONQ_DATA says.
+
+    Raises:
+        DataError: for a network that cannot be read.
+    """
+    wanted = dict.fromkeys(names or usual(loaded, data))
+    return [(name, find(name, data)) for name in wanted]

@@ -41,17 +41,16 @@ CHOICES: Final = {
     ),
     "jitter": (
         "IC-Q: a router measures the mean time on its own links and learns the rest from quotes, "
-        "step .2; one packet in five leaves by a link drawn at random. Q-routing has its paper's "
-        "step, .5, and explores no more than its optimistic start makes it. IC-Q's step and "
-        "exploration were chosen on NSFNET, Sprint, AttMpls, Tinet and Interoute, with other "
+        "step .2; one packet in five leaves by another link than the best. Q-routing has its "
+        "paper's step, .5, and explores no more than its optimistic start makes it. IC-Q's step "
+        "and exploration were chosen on NSFNET, Sprint, AttMpls, Tinet and Interoute, with other "
         "seeds.",
         "The horizon is fixed by the size of the network: handoffs per ordered pair, and more per "
         "link, whose mean has to be measured.",
     ),
 }
 LIMITS: Final = (
-    "About one packet for four routers is under way at a time; with more, answers are older and "
-    "learning takes more handoffs.",
+    "About one packet for four routers is under way at a time; with more, answers would be older.",
     "Costs are those of ways through an idle network; the scenario load has the queues.",
 )
 

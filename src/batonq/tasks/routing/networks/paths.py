@@ -21,7 +21,7 @@ from batonq.base.seeds import generator
 from batonq.study.experiment import Cell, Summary
 from batonq.tasks.routing.networks import path_report
 from batonq.tasks.routing.networks.demand import TIE, next_links, shortest_delays, uniform
-from batonq.tasks.routing.networks.graphs import find, usual
+from batonq.tasks.routing.networks.graphs import chosen, find
 from batonq.tasks.routing.networks.greedy import costs, link_values, way
 from batonq.tasks.routing.networks.network import Network, to_json
 from batonq.tasks.routing.networks.play import Play, Setting
@@ -36,7 +36,7 @@ LEARNERS: Final[Mapping[str, Mapping[str, Rule]]] = {
     # Where no duration is random nothing is to be averaged, so the step is 1.
     STATIC: {"icq": Rule(ICQ, step=1.0, returns=False), "q_routing": RULES["q_routing"]},
     JITTER: {
-        "icq": RULES["icq"]._replace(toll=0.0, step=0.2, explore=0.2),
+        "icq": Rule(ICQ, step=0.2, private=True, returns=False, explore=0.2),
         "q_routing": RULES["q_routing"],
     },
 }
@@ -129,9 +129,9 @@ def summarise(config: Mapping[str, Json], outputs: Sequence[Json]) -> Summary:
 
 
 def _networks(options: RoutingOptions) -> list[tuple[str, Network]]:
+    """Those asked for; a look at learning with noise, which takes longer, has five."""
     few = options.quick and options.scenario == JITTER
-    names = options.graphs or usual(few, options.data)
-    return [(name, find(name, options.data)) for name in dict.fromkeys(names)]
+    return chosen(options.graphs, few, options.data)
 
 
 def _learn(
