@@ -33,7 +33,8 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "never a guarantee; it is not available where two actions are tied, as they are "
         "where two agents have to be asked in any case and either may be first. The certificate "
         "is Theorem S with one scalar; behind a lossy interface it is given h, computed from the "
-        "model, which is 1 here, so that it says nothing.",
+        "model, which is 1 here, so that it says nothing. At size 4 the whole ticket has some "
+        "4,900 pairs, for which the estimate would take minutes; it is left out.",
         "graph": "Mean number of decisions per request under the policy that IC-Q learnt on one "
         "instance: handoffs, measurements (an agent keeps control), and the end at a specialist.",
     }

@@ -228,7 +228,7 @@ def terms(readings: Readings) -> Section:
     lines = []
     for size in readings.sizes("terms"):
         cells = readings.of("terms", size)
-        for interface in INTERFACES:
+        for interface in (name for name in INTERFACES if name in cells[0]):
             for term in TERMS:
                 figures_of = (term_figure(cells, interface, term, kind) for kind in KINDS)
                 missing = _missing(cells, interface, term)

@@ -28,6 +28,7 @@ NARROW_SIZES: Final = (3, 4, 5)  # where the narrow interfaces are learnt behind
 GAP_SIZES: Final = (3, 4)
 GAP_SEEDS: Final = 4  # at least
 TERM_SIZES: Final = (3, 4)
+WIDEST: Final = 1000  # pairs of an interface up to which its terms are computed
 QUICK_GAP_SIZES: Final = (3,)
 TERM_HANDOFFS: Final = 2_000_000  # of the runs that the terms are measured on
 DELTA: Final = 0.05  # chance that a certificate fails

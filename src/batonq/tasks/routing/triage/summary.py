@@ -70,8 +70,9 @@ def _rows(readings: Readings) -> Iterator[Row]:
         for interface in INTERFACES:
             yield from _gap(size, interface, readings.of("gaps", size))
     for size in readings.sizes("terms"):
-        for interface in INTERFACES:
-            yield from _terms(size, interface, readings.of("terms", size))
+        cells = readings.of("terms", size)
+        for interface in (name for name in INTERFACES if name in cells[0]):
+            yield from _terms(size, interface, cells)
 
 
 def _setting(size: int, interface: str, of: str | None = None) -> dict[str, Scalar]:
