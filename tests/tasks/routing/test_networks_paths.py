@@ -81,7 +81,7 @@ def test_what_is_not_reached_is_said(static):
 
 def test_the_report_draws_curves_and_a_map_for_each_network(static):
     drawings = [one for part in paths.summarise(*static).sections for one in part.drawings]
-    assert [one.name for one in drawings] == ["learning", "map-0", "map-1"]
+    assert [one.name for one in drawings] == ["learning-0", "map-0", "map-1"]
     for one in drawings:
         assert one.draw().axes
 
@@ -116,9 +116,10 @@ def test_curves_are_read_at_common_places():
         {"checks": [[10.0, 0.5, 0.6], [20.0, 1.0, 1.0]]},
         {"checks": [[5.0, 0.0, 0.0], [30.0, 1.0, 1.0]]},
     ]
-    curve = path_report._curve(runs, 1, 100.0)
-    assert curve.x[-1] == 20.0
-    assert curve.values[0, -1] == 1.0
+    curve = path_report._curve(runs, 1)
+    assert (curve.x[0], curve.x[-1]) == (10.0, pytest.approx(20.0))
+    assert curve.values[:, 0] == pytest.approx([0.5, 0.2])
+    assert curve.values[0, -1] == pytest.approx(1.0)
     assert curve.values[1, -1] == pytest.approx(0.6)
 
 

@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
 
 from batonq.base.files import Json
 from batonq.study import figures
@@ -23,6 +24,7 @@ from batonq.tasks.routing.options import STATIC
 
 NEAR_WANTED: Final = 0.99
 POINTS: Final = 40  # of a curve
+SHOWN: Final = 8  # networks in one figure, as many as there are colours
 CHECKS: Final = {"pairs_exact": 1, "pairs_1pct": 2}  # place in a check, after the handoffs
 MEANT: Final = {
     "static": "Delays do not vary and links have no queues. A pair is exact if the learnt tables, "
@@ -198,34 +200,48 @@ def _learnt(scenario: str, found: Sequence[Measured]) -> Table:
 
 
 def _curves(found: Sequence[Measured], metric: str) -> Section:
-    name = "exact" if metric == "pairs_exact" else "within 1 % of the least cost"
-    drawing = Drawing(
-        "learning",
-        f"Share of the pairs that are {name}, against handoffs per pair; IC-Q on every network, "
-        "mean over seeds with its 95 % band.",
-        f"Curves of the share of pairs that are {name}, one a network, all rising towards 1.",
-        partial(_learning, found, metric, name),
+    name = "exact" if metric == "pairs_exact" else "within 1 %"
+    ordered = sorted(found, key=lambda one: one.network.n_routers)
+    parts = -(-len(ordered) // SHOWN)
+    drawings = tuple(
+        Drawing(
+            f"learning-{part}",
+            f"Share of the pairs that are {name}, against handoffs per pair; IC-Q, mean over seeds "
+            f"with its 95 % band; networks of {_sizes(drawn)} routers.",
+            f"Curves of the share of pairs that are {name}, one a network, all rising towards 1.",
+            partial(_learning, drawn, metric, name),
+        )
+        for part in range(parts)
+        if (drawn := ordered[len(ordered) * part // parts : len(ordered) * (part + 1) // parts])
     )
-    return Section("Learning curves", drawings=(drawing,))
+    return Section("Learning curves", drawings=drawings)
+
+
+def _sizes(found: Sequence[Measured]) -> str:
+    sizes = [one.network.n_routers for one in found]
+    return f"{min(sizes)} to {max(sizes)}" if min(sizes) < max(sizes) else str(sizes[0])
 
 
 def _learning(found: Sequence[Measured], metric: str, name: str) -> Figure:
-    end = max(run["checks"][-1][0] for one in found for run in one.runs["icq"])
-    curves = {one.network.name: _curve(one.runs["icq"], CHECKS[metric], end) for one in found}
-    return figures.curves(curves, "handoffs per pair of routers", f"share of pairs {name}")
+    curves = {one.network.name: _curve(one.runs["icq"], CHECKS[metric]) for one in found}
+    figure = figures.curves(curves, "handoffs per pair of routers", f"share of pairs {name}")
+    figure.axes[0].set_xscale("log")
+    figure.axes[0].xaxis.set_major_formatter(EngFormatter(sep=""))
+    return figure
 
 
-def _curve(runs: Sequence[Json], place: int, end: float) -> figures.Curve:
+def _curve(runs: Sequence[Json], place: int) -> figures.Curve:
     """The checks of every seed, read at the same numbers of handoffs."""
-    own = min(end, min(run["checks"][-1][0] for run in runs))
-    x = np.linspace(0, own, POINTS)
+    first = max(run["checks"][0][0] for run in runs)
+    last = min(run["checks"][-1][0] for run in runs)
+    x = np.geomspace(first, last, POINTS)
     return figures.Curve(x, np.stack([_read(run["checks"], place, x) for run in runs]))
 
 
 def _read(
     checks: Sequence[Sequence[float]], place: int, x: Float[np.ndarray, " point"]
 ) -> Float[np.ndarray, " point"]:
-    table = np.array([[0.0, 0.0, 0.0], *checks])
+    table = np.array(checks)
     return np.asarray(np.interp(x, table[:, 0], table[:, place]))
 
 
