@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter
+from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
 from batonq.base.files import Json
 from batonq.study import figures
@@ -225,8 +225,11 @@ def _sizes(found: Sequence[Measured]) -> str:
 def _learning(found: Sequence[Measured], metric: str, name: str) -> Figure:
     curves = {one.network.name: _curve(one.runs["icq"], CHECKS[metric]) for one in found}
     figure = figures.curves(curves, "handoffs per pair of routers", f"share of pairs {name}")
-    figure.axes[0].set_xscale("log")
-    figure.axes[0].xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes = figure.axes[0]
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.xaxis.set_minor_formatter(NullFormatter())
     return figure
 
 
