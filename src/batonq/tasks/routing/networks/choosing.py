@@ -111,10 +111,13 @@ def by_table(
                 answer = max(answer, value)
                 if value + hope > top:
                     chosen, top = link, value + hope
-    if chosen < 0 and back >= 0 and takes(links, back, now, world.room):  # the only way is back
-        chosen = back
+    if chosen < 0 and back >= 0:  # the only way is back; a dead end must not answer -infinity
         place = entry + back - begin
-        answer = worth(rule, kept, links, place, back, now, world.service, -np.inf)
+        value = worth(rule, kept, links, place, back, now, world.service, -np.inf)
+        if takes(links, back, now, world.room):
+            chosen, answer = back, value
+        elif ignoring_room == -np.inf:
+            ignoring_room = value
     return chosen, ignoring_room if chosen < 0 else answer
 
 
