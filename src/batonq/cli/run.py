@@ -128,6 +128,50 @@ def synthetic(
     _run(experiment(options), "synthetic", out, workers, as_json)
 
 
+@app.command()
+def routing(
+    scenario: Annotated[
+        str, typer.Option(help="triage, static, jitter, load, failure or shift.")
+    ] = "triage",
+    graph: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NSFNET, random-N, a name of `batonq data list`, or a GraphML file; may be "
+            "repeated. By default NSFNET and random-30, with data all the scenario's networks."
+        ),
+    ] = None,
+    rho: Annotated[
+        list[float] | None,
+        typer.Option(
+            help="Use of the busiest link if all took shortest paths; may be repeated; default "
+            ".5, .9 and 1.2, for failure and shift .5."
+        ),
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Less of everything, for a look.")] = False,
+    seeds: Annotated[int | None, typer.Option(help="Number of seeds.")] = None,
+    seed: Annotated[int, typer.Option(help="Of all that is drawn.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="Run folder; by default below runs/.", metavar="DIR")
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the data files; else BATONQ_DATA.", metavar="DIR"),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Number of processes; by default one per core.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the rows as JSON.")] = False,
+) -> None:
+    """Requests are triaged among specialists, and routers learn where to pass packets on."""
+    from batonq.tasks.routing.experiment import experiment
+    from batonq.tasks.routing.options import RoutingOptions
+
+    options = RoutingOptions(
+        scenario, tuple(graph or ()), tuple(rho or ()), seeds, seed, data, quick
+    )
+    _run(experiment(options), f"routing-{scenario}", out, workers, as_json)
+
+
 def _run(
     experiment: Experiment, name: str, out: Path | None, workers: int | None, as_json: bool
 ) -> None:

@@ -63,7 +63,7 @@ def worth(
             return float(value)
         known = wait(links, link, now) + service + links[link]["travel"]
         reward = target(-known, 1.0, value)
-        if rule.toll > 0.0 and reward > bar:
+        if rule.toll > 0.0 and service > 0.0 and reward > bar:
             known += rule.toll * toll(links, link, now, service)
             reward = target(-known, 1.0, value)
         return reward
@@ -88,14 +88,15 @@ def by_table(
 ) -> tuple[int, float]:
     """The link whose worth is greatest, and the greatest worth; of equal ones the first.
 
-    Good news makes links look better to who chooses, not in the answer. Where queues are full, the
-    answer is that of the best link that is up, and the link -1.
+    Good news makes links look better to who chooses, not in the answer. Room is not looked for: a
+    packet that would rather wait out a full queue than go round is dropped there, for where all
+    the ways are full, packets that go round take the room of others.
     """
     begin = world.indptr[router]
     degree = world.indptr[router + 1] - begin
     entry = (len(world.indptr) - 1) * begin + destination * degree
     back = -1 if came < 0 or rule.returns else links[came]["back"]
-    chosen, top, answer, ignoring_room = -1, -np.inf, -np.inf, -np.inf
+    chosen, top, answer = -1, -np.inf, -np.inf
     for k in range(degree):
         link = begin + k
         if not links[link]["up"] or link == back:
@@ -105,20 +106,15 @@ def by_table(
             hope = links[link]["gain"]
         bar = min(answer, top - hope)
         value = worth(rule, kept, links, entry + k, link, now, world.service, bar)
-        if value > bar:
-            ignoring_room = max(ignoring_room, value)
-            if takes(links, link, now, world.room):
-                answer = max(answer, value)
-                if value + hope > top:
-                    chosen, top = link, value + hope
+        answer = max(answer, value)
+        if value + hope > top:
+            chosen, top = link, value + hope
     if chosen < 0 and back >= 0:  # the only way is back; a dead end must not answer -infinity
         place = entry + back - begin
-        value = worth(rule, kept, links, place, back, now, world.service, -np.inf)
-        if takes(links, back, now, world.room):
-            chosen, answer = back, value
-        elif ignoring_room == -np.inf:
-            ignoring_room = value
-    return chosen, ignoring_room if chosen < 0 else answer
+        chosen, answer = back, worth(rule, kept, links, place, back, now, world.service, -np.inf)
+    if chosen >= 0 and not takes(links, chosen, now, world.room):
+        chosen = -1
+    return chosen, answer
 
 
 @compiled

@@ -21,7 +21,8 @@ from typing import Final
 
 from batonq.base.compiled import compiled
 
-MEMORY_SERVICES: Final = 3000.0  # service times after which what a router knew has faded
+USED_SERVICES: Final = 3000.0  # service times over which a link's use is averaged
+MEMORY_SERVICES: Final = 30_000.0  # service times after which an answer not renewed has faded
 MOST_USED: Final = 0.9  # above it a link's use counts as this, so that no toll is without bounds
 POWER: Final = 0.6  # of the step size while an entry is young
 YOUNG: Final = 20  # updates below which no answer of an entry is news
@@ -48,14 +49,14 @@ def toll(used: float, wait: float, service: float) -> float:
 @compiled
 def utilisation(used: float, since: float, service: float) -> float:
     """A link's recent utilisation `since` ms after it was `used`; at most `MOST_USED`."""
-    now = used * math.exp(-since / (MEMORY_SERVICES * service))
+    now = used * math.exp(-since / (USED_SERVICES * service))
     return float(min(now, MOST_USED))
 
 
 @compiled
 def use(used: float, since: float, service: float) -> float:
     """A link's recent utilisation after one more packet."""
-    length = MEMORY_SERVICES * service
+    length = USED_SERVICES * service
     return used * math.exp(-since / length) + service / length
 
 

@@ -15,7 +15,7 @@ from batonq.tasks.routing.networks.demand import Demand
 from batonq.tasks.routing.networks.network import Network
 from batonq.tasks.routing.networks.rules import Memory, Rule
 from batonq.tasks.routing.networks.simulator import advance
-from batonq.tasks.routing.networks.world import LINK, PACKET, TALLY, Flow, World
+from batonq.tasks.routing.networks.world import LINK, PACKET, TALLY, Flow, World, bin_of
 
 IDLE_PACKETS: Final = 1 << 16  # that may be under way where links have no queues
 TAIL: Final = 40.0  # mean travels that a packet with an exponential delay stays below
@@ -137,11 +137,15 @@ class Play:
         self._world = self._world._replace(keep=keep, other=other, rate=rate)
 
     def cut(self, link: int) -> None:
-        """A link fails, both ways: packets on it are lost, those waiting are routed anew."""
-        flow = self._flow
+        """A link fails, both ways: packets on it are lost, those waiting are routed anew.
+
+        They are so in the order of their queue, each as little later as the clock can tell, so
+        that no order of events hangs on how the calendar keeps equal times.
+        """
+        flow, called = self._flow, 0
         for one in (link, int(self._network.back[link])):
             flow.links[one]["up"] = False
-            self._call_back(one)
+            called += self._call_back(one, called)
             unsent = flow.links[one]["free"] - self.now
             if unsent > 0:
                 flow.links[one]["busy"] -= unsent
@@ -152,26 +156,34 @@ class Play:
         for one in (link, int(self._network.back[link])):
             self._flow.links[one]["up"] = True
 
-    def _call_back(self, link: int) -> None:
-        """Take the packets of a failed link from the calendar, and put back those that waited."""
+    def _call_back(self, link: int, called: int) -> int:
+        """Take the packets of a failed link from the calendar, and put back those that waited.
+
+        Returns how many that are; `called` have been put back before them.
+        """
         flow, size = self._flow, int(self._flow.sizes[1])
-        numbers = flow.items[:size]
-        gone = flow.packets[numbers]["link"] == link
-        waiting = gone & (flow.packets[numbers]["start"] > self.now)
-        for number in numbers[gone & ~waiting]:
-            packet = flow.packets[number]
-            place = min(int(packet["born"] / self._world.width), len(flow.tally) - 1)
-            flow.tally[place]["dropped"] += 1
-            flow.unused[flow.sizes[0]] = number
-            flow.sizes[0] += 1
+        numbers, when = flow.items[:size].copy(), flow.times[:size].copy()
+        gone = flow.packets["link"][numbers] == link
+        start = flow.packets["start"][numbers]
+        waiting = np.flatnonzero(gone & (start > self.now))
+        waiting = waiting[np.argsort(start[waiting], kind="stable")]
+        when[waiting] = self.now + np.spacing(self.now) * np.arange(called, called + len(waiting))
         flow.packets["link"][numbers[waiting]] = -1
         flow.packets["at"][numbers[waiting]] = self._network.tail[link]
         flow.packets["hops"][numbers[waiting]] -= 1
-        when = np.where(waiting, self.now, flow.times[:size])[~gone | waiting]
-        order = np.argsort(when, kind="stable")  # a sorted array is a heap
-        left = numbers[~gone | waiting][order].copy()
-        flow.times[: len(left)], flow.items[: len(left)] = when[order], left
-        flow.sizes[1] = len(left)
+        gone[waiting] = False
+        for number in numbers[gone]:
+            place = bin_of(flow.packets[number]["born"], self._world.width, len(flow.tally))
+            flow.tally[place]["dropped"] += 1
+            flow.unused[flow.sizes[0]] = number
+            flow.sizes[0] += 1
+        order = np.argsort(when[~gone], kind="stable")  # a sorted array is a heap
+        flow.times[: len(order)], flow.items[: len(order)] = (
+            when[~gone][order],
+            numbers[~gone][order],
+        )
+        flow.sizes[1] = len(order)
+        return len(waiting)
 
 
 def _fresh(network: Network, setting: Setting) -> Flow:
