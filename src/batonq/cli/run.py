@@ -144,7 +144,7 @@ def routing(
         list[float] | None,
         typer.Option(
             help="Use of the busiest link if all took shortest paths; may be repeated; default "
-            ".5, .9 and 1.2, for failure and shift .5."
+            ".5, .9 and 1.2, for failure .5, for shift .9."
         ),
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Less of everything, for a look.")] = False,

@@ -19,7 +19,7 @@ from batonq.study.lines import Line, counted, missed, to_reach
 from batonq.study.rows import Interval, Row, Scalar
 from batonq.tasks.routing.networks.drawing import network_map
 from batonq.tasks.routing.networks.network import Network, from_json
-from batonq.tasks.routing.networks.traffic import PEERS
+from batonq.tasks.routing.networks.traffic import PEERS, in_order
 
 LIGHT: Final = 0.5  # up to this load shortest path is to be matched, above it beaten
 WANTED: Final = (1.05, 1.10)  # delay over the reference's, up to that load and above it
@@ -80,7 +80,7 @@ class Loaded:
     @property
     def keys(self) -> tuple[str, ...]:
         """Who routed."""
-        return tuple(self.cells[0]["routed"])
+        return in_order(self.cells[0]["routed"])
 
     def of(self, key: str, what: str) -> Float[np.ndarray, " seed"]:
         """A figure of a router in every seed; not a number where nothing was delivered."""

@@ -5,7 +5,7 @@ Every rule of a seed meets the same demand, the same rate and the same stream of
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -57,6 +57,7 @@ class Scene:
     Attributes:
         network: routers and links.
         demand: of the seed.
+        rho: use of the busiest link if all took shortest paths.
         service: service time in ms: the mean propagation delay of the network's links.
         rate: packets born per ms in all.
         packets: how many are to be born.
@@ -66,6 +67,7 @@ class Scene:
 
     network: Network
     demand: Demand
+    rho: float
     service: float
     rate: float
     packets: int
@@ -96,6 +98,7 @@ def scene(config: Mapping[str, Json]) -> Scene:
     return Scene(
         network=network,
         demand=demand,
+        rho=config["rho"],
         service=service,
         rate=packet_rate(network, demand, service, config["rho"]),
         packets=packets(network, config["quick"]),
@@ -152,3 +155,14 @@ def identity(options: RoutingOptions, rhos: tuple[float, ...]) -> dict[str, Json
 def usual(*learners: str) -> tuple[Router, ...]:
     """Routers with the usual rules of these learners."""
     return tuple(Router(learner, RULES[learner]) for learner in learners)
+
+
+def in_order(keys: Iterable[str]) -> tuple[str, ...]:
+    """Keys of routers as tables show them: the reference, IC-Q, shortest path, peers; then rest."""
+    learners = ("replan", "icq", "shortest_path", *PEERS)
+
+    def place(key: str) -> tuple[bool, int, str]:
+        learner, _, of = key.partition(", ")
+        return bool(of), learners.index(learner), of
+
+    return tuple(sorted(keys, key=place))
