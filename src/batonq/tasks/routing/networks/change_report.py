@@ -33,9 +33,10 @@ MEANT: Final = {
 READ: Final = (
     "A router counts as recovered from the moment after which the mean delay of packets, over any "
     "60th of the whole time, is never again above 1.05 times the reference's level in the second "
-    "half of the period, and no more than one packet in a hundred more than the reference's is "
-    "dropped. Times are in service times of a packet. Where it does not recover before "
-    "the period ends, the period counts, which understates it; how many seeds recovered is told."
+    "half of the period, or above the reference's own highest such mean there, and no more than "
+    "one packet in a hundred more than the reference's is dropped. Times are in service times of a "
+    "packet. Where it does not recover before the period ends, the period counts, which "
+    "understates it; how many seeds recovered is told."
 )
 CHOICES: Final = (
     "A router knows at once that its own link has failed or works again; everybody else learns it "
@@ -98,13 +99,11 @@ class Changed:
         last = slice((bins.start + bins.stop) // 2, bins.stop)
         levels = self.delay("replan", last)
         for cell, one, level in zip(self.cells, self._of(key), levels, strict=True):
-            delay, delivered, born, dropped = (
-                np.convolve(one[what][bins], np.ones(WINDOW), "valid")
-                for what in ("delay", "delivered", "born", "dropped")
-            )
-            usual = cell["routed"]["replan"]
-            lost = LOST + np.sum(usual["dropped"][last]) / np.sum(usual["born"][last])
-            slow = delay > NEAR * level * np.maximum(delivered, 1)
+            delay, delivered, born, dropped = _windows(one, bins)
+            usual = _windows(cell["routed"]["replan"], last)
+            limit = max(NEAR * level, float((usual[0] / usual[1]).max()))
+            lost = LOST + usual[3].sum() / usual[2].sum()
+            slow = delay > limit * np.maximum(delivered, 1)
             late = np.flatnonzero(slow | (dropped > lost * born))
             first = int(late[-1]) + 1 if len(late) else 0
             whole += first < len(delay)
@@ -114,6 +113,12 @@ class Changed:
 
     def _of(self, key: str) -> list[Json]:
         return [cell["routed"][key] for cell in self.cells]
+
+
+def _windows(one: Json, bins: slice) -> Float[np.ndarray, "what window"]:
+    """Delay, packets delivered, born and dropped, summed over windows of `WINDOW` bins."""
+    whats = ("delay", "delivered", "born", "dropped")
+    return np.stack([np.convolve(one[what][bins], np.ones(WINDOW), "valid") for what in whats])
 
 
 def summarise(config: Mapping[str, Json], outputs: Sequence[Json]) -> Summary:
