@@ -63,7 +63,7 @@ def use(used: float, since: float, service: float) -> float:
 @compiled
 def size(count: int, least: float) -> float:
     """Step size of the count-th update (from 1) of an entry: falls to `least`."""
-    return float(max(count**-POWER, least))
+    return max(math.pow(count, -POWER), least)
 
 
 @compiled

@@ -11,6 +11,7 @@ import numpy as np
 
 from batonq.base.compiled import compiled
 from batonq.tasks.routing.networks import icq_router, rules
+from batonq.tasks.routing.networks.ahead import fetch_ahead
 from batonq.tasks.routing.networks.calendar import pop, push
 from batonq.tasks.routing.networks.choosing import choose
 from batonq.tasks.routing.networks.learning import learn, learn_backwards, measure, way_back
@@ -135,6 +136,7 @@ def advance(
         else:
             number = items[0]
             size = pop(times, items, size)
+            fetch_ahead(world, kept, flow, size)
         came, destination = packets[number]["link"], packets[number]["destination"]
         router = packets[number]["at"] if came < 0 else links[came]["head"]
         chosen, answer = -1, 0.0
