@@ -20,9 +20,10 @@ from batonq.base.seeds import generator
 from batonq.study.experiment import Cell, Summary
 from batonq.tasks.routing.networks import change_report, traffic
 from batonq.tasks.routing.networks.demand import gravity, link_shares, packet_rate
+from batonq.tasks.routing.networks.graphs import chosen
 from batonq.tasks.routing.networks.play import Play
 from batonq.tasks.routing.networks.rules import RULES
-from batonq.tasks.routing.networks.traffic import PEERS, Router, Scene
+from batonq.tasks.routing.networks.traffic import PEERS, PLANNED, Router, Scene
 from batonq.tasks.routing.options import FAILURE, RoutingOptions
 
 BINS: Final = 300  # of the time over which packets are born
@@ -41,9 +42,17 @@ def cells(options: RoutingOptions) -> list[Cell]:
     """One cell per network, load and seed.
 
     Raises:
-        ModelError: for a network in which no link can fail without cutting routers off.
+        ModelError: for a network in which no link can fail without cutting routers off, or that is
+            too large for the reference.
     """
     laid = traffic.layout(options, options.rhos or RHOS[options.scenario])
+    for _, network in chosen(options.graphs, True, options.data):
+        if network.n_routers > PLANNED:
+            raise ModelError(
+                f"network '{network.name}': {network.n_routers} routers; the all-seeing reference "
+                f"by which recovery is judged takes hours above {PLANNED}: give a smaller network, "
+                "or take scenario 'load'"
+            )
     if options.scenario == FAILURE:
         for cell in laid:
             if cell.config["number"] == 0:

@@ -15,7 +15,7 @@ from batonq.tasks.routing.networks.greedy import link_values, way
 from batonq.tasks.routing.networks.network import to_json
 from batonq.tasks.routing.networks.play import Play
 from batonq.tasks.routing.networks.rules import RULES
-from batonq.tasks.routing.networks.traffic import PEERS, Router, Scene
+from batonq.tasks.routing.networks.traffic import PEERS, PLANNED, Router, Scene
 from batonq.tasks.routing.options import RHOS, RoutingOptions
 
 BINS: Final = 40  # of the time over which packets are born
@@ -23,9 +23,13 @@ JUDGED: Final = 20  # the last of them, by which delays are judged
 STEPS: Final = (0.1, 0.02)  # of peers besides their papers' own
 
 
-def routers(quick: bool) -> tuple[Router, ...]:
-    """Who routes: the learners, IC-Q without its toll, and peers with other step sizes."""
-    usual = traffic.usual("replan", "icq", "shortest_path", *PEERS)
+def routers(quick: bool, size: int) -> tuple[Router, ...]:
+    """Who routes: the learners, IC-Q without its toll, and peers with other step sizes.
+
+    The reference is left out of networks so large that it would take hours.
+    """
+    reference = ("replan",) if size <= PLANNED else ()
+    usual = traffic.usual(*reference, "icq", "shortest_path", *PEERS)
     if quick:
         return usual
     tollfree = Router("icq", RULES["icq"]._replace(toll=0.0), "no toll")
@@ -53,7 +57,7 @@ def run_cell(config: Mapping[str, Json]) -> Json:
     destination = int(scene.demand.share.sum(axis=0).argmax())
     first = config["number"] == 0
     routed: dict[str, Json] = {}
-    for router in routers(config["quick"]):
+    for router in routers(config["quick"], scene.network.n_routers):
         started = time.perf_counter()
         play = scene.play(router.rule, BINS)
         play.advance(scene.horizon * (1 - JUDGED / BINS))

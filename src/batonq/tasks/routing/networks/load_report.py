@@ -83,8 +83,8 @@ class Loaded:
         return in_order(self.cells[0]["routed"])
 
     def of(self, key: str, what: str) -> Float[np.ndarray, " seed"]:
-        """A figure of a router in every seed; not a number where nothing was delivered."""
-        return np.array([cell["routed"][key][what] for cell in self.cells], float)
+        """A figure of a router in every seed; not a number where there is none."""
+        return np.array([cell["routed"].get(key, {}).get(what) for cell in self.cells], float)
 
     def over(self, key: str, what: str) -> Interval | None:
         """Its mean with interval; None where a seed has none."""
@@ -106,9 +106,9 @@ def summarise(_config: Mapping[str, Json], outputs: Sequence[Json]) -> Summary:
     found = _gather(outputs)
     lines = [line for one in found for line in _lines(one)]
     ratios = [ratio.value for one in found if (ratio := one.ratio("icq")) is not None]
-    headline = (
-        f"{counted(lines)} IC-Q's delay is {min(ratios):.3f} to {max(ratios):.3f} of replan's."
-    )
+    headline = counted(lines)
+    if ratios:
+        headline += f" IC-Q's delay is {min(ratios):.3f} to {max(ratios):.3f} of replan's."
     return Summary(
         headline=" ".join(part for part in (headline, missed(lines)) if part),
         rows=tuple(row for one in found for row in _rows(one)),
@@ -139,19 +139,14 @@ def _gather(outputs: Sequence[Json]) -> list[Loaded]:
 
 def _lines(one: Loaded) -> Iterator[Line]:
     limit = WANTED[0] if one.rho <= LIGHT else WANTED[1]
-    reference = one.ratio("icq")
-    lost = (
-        f"dropped {one.of('icq', 'dropped').mean():.2g}, "
-        f"by replan {one.of('replan', 'dropped').mean():.2g}"
-    )
-    yield Line(
-        one.name,
-        "delay over replan's",
-        reference,
-        f"at most {limit:g}",
-        reference is not None and reference.value <= limit,
-        lost,
-    )
+    if "replan" in one.keys:
+        reference = one.ratio("icq")
+        lost = (
+            f"dropped {one.of('icq', 'dropped').mean():.2g}, "
+            f"by replan {one.of('replan', 'dropped').mean():.2g}"
+        )
+        reached = reference is not None and reference.value <= limit
+        yield Line(one.name, "delay over replan's", reference, f"at most {limit:g}", reached, lost)
     shortest = one.ratio("icq", "shortest_path")
     if one.rho <= LIGHT:
         wanted, reached = "not above 1 beyond the interval", _low(shortest) <= 1
@@ -204,8 +199,8 @@ def _rows(one: Loaded) -> Iterator[Row]:
                 yield found.row(setting, learner, metric)
 
 
-def _usual(found: Sequence[Loaded]) -> list[str]:
-    return [key for key in found[0].keys if ", " not in key]
+def _usual(found: Sequence[Loaded]) -> tuple[str, ...]:
+    return in_order({key for one in found for key in one.keys if ", " not in key})
 
 
 def _delays(found: Sequence[Loaded]) -> Table:
@@ -276,7 +271,7 @@ def _curves(found: Sequence[Loaded]) -> Section:
 
 def _curve(one: Loaded) -> Figure:
     packets, curves = one.cells[0]["packets"], {}
-    for key in DRAWN:
+    for key in (key for key in DRAWN if key in one.keys):
         values = np.array([cell["routed"][key]["curve"] for cell in one.cells], float)
         x = (np.arange(values.shape[1]) + 1) * packets / values.shape[1]
         seen = np.isfinite(values).all(axis=0)

@@ -26,6 +26,8 @@ from batonq.tasks.routing.options import RoutingOptions
 ROOM: Final = 100  # packets a queue holds
 LEAST_PACKETS: Final = 300_000
 PER_PAIR: Final = 500  # packets per ordered pair of routers
+MOST_PACKETS: Final = 1_500_000
+PLANNED: Final = 200  # routers above which planning anew at every hop takes hours
 QUICK_SHARE: Final = 5  # a quick run has so many times fewer packets
 PEERS: Final = ("q_routing", "q_routing_queue", "predictive_q_routing", "dual_q_routing")
 
@@ -111,7 +113,8 @@ def scene(config: Mapping[str, Json]) -> Scene:
 def packets(network: Network, quick: bool) -> int:
     """How many packets are born on a network."""
     pairs = network.n_routers * (network.n_routers - 1)
-    return max(LEAST_PACKETS, PER_PAIR * pairs) // (QUICK_SHARE if quick else 1)
+    whole = min(max(LEAST_PACKETS, PER_PAIR * pairs), MOST_PACKETS)
+    return whole // (QUICK_SHARE if quick else 1)
 
 
 def layout(options: RoutingOptions, rhos: tuple[float, ...]) -> list[Cell]:
