@@ -112,6 +112,11 @@ class Play:
         return int(self._flow.sizes[2])
 
     @property
+    def rate(self) -> float:
+        """Packets born per ms, as it is now."""
+        return self._world.rate
+
+    @property
     def busy(self) -> Float[np.ndarray, " link"]:
         """Time each link has spent sending so far, in ms."""
         return self._flow.links["busy"].copy()
