@@ -23,7 +23,7 @@ from batonq.base.compiled import compiled
 
 USED_SERVICES: Final = 3000.0  # service times over which a link's use is averaged
 MEMORY_SERVICES: Final = 30_000.0  # service times after which an answer not renewed has faded
-MOST_USED: Final = 0.9  # above it a link's use counts as this, so that no toll is without bounds
+MOST_USED: Final = 0.8  # above it a link's use counts as this in the toll; queues are not endless
 POWER: Final = 0.6  # of the step size while an entry is young
 YOUNG: Final = 20  # updates below which no answer of an entry is news
 USUAL_STEP: Final = 0.02  # step size of a link's usual error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -10,19 +10,23 @@ from typing import Final
 import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from batonq.base.files import Json
 from batonq.study import figures
 from batonq.study.experiment import Drawing, Section, Summary, Table
 from batonq.study.intervals import over_seeds
 from batonq.study.lines import Line, counted, missed, to_reach
-from batonq.study.rows import Interval, Row, Scalar
+from batonq.study.rows import Interval, Row
 from batonq.tasks.routing.networks.drawing import network_map
 from batonq.tasks.routing.networks.network import Network, from_json
+from batonq.tasks.routing.networks.reporting import BANDS, curve, described, geometric, row
 from batonq.tasks.routing.networks.traffic import PEERS, in_order
 
 LIGHT: Final = 0.5  # up to this load shortest path is to be matched, above it beaten
 WANTED: Final = (1.05, 1.10)  # delay over the reference's, up to that load and above it
+TWO_SCALARS: Final = "dual_q_routing"  # told beside the lines to reach, as others send one
+IN_MS: Final = "replan, ms"
 DRAWN: Final = ("replan", "icq", "shortest_path", "q_routing_queue", "dual_q_routing")
 MEANT: Final = (
     "Packets are born at random times (Poisson) by a gravity model whose masses are drawn anew for "
@@ -32,6 +36,10 @@ MEANT: Final = (
     "divided by those of the all-seeing reference (replan) under the same births: geometric means "
     "over seeds with intervals of the logarithm."
 )
+READ: Final = (
+    "IC-Q's mean delay over that of each other: geometric means over seeds, paired. Delays are of "
+    "delivered packets, so that who drops many may have less; shares dropped are given beside."
+)
 CHOICES: Final = (
     "A link's service time is the mean propagation delay of its network's links, so that queues "
     "and distance weigh alike. Packets have equal sizes; a queue holds 100 of them.",
@@ -40,9 +48,9 @@ CHOICES: Final = (
     "those behind it. So it is no lower bound, and a rule that does care may have less delay.",
     "IC-Q's routers subtract what they know of their own links (wait, service, measured travel, "
     "and a toll: what the packet costs those behind it) and learn the rest, step .02. Step, memory "
-    "(30,000 service times), rate of probes (1 in 1,000) and the bar for good news (16 usual "
-    "errors) were chosen on NSFNET, Geant2012 and Tinet with other seeds; the toll follows from "
-    "queueing theory and has no parameter.",
+    "(30,000 service times), rate of probes (1 in 1,000), the bar for good news (16 usual errors) "
+    "and the largest use that a toll counts with (.8) were chosen on these networks with other "
+    "demands; the toll itself follows from queueing theory and has no parameter.",
     "Peers have the step sizes of their papers, and beside them .1 and .02. Answers arrive with "
     "the packet, as in their papers. Dual Q-routing sends two scalars a handoff.",
 )
@@ -92,13 +100,8 @@ class Loaded:
         return over_seeds(values) if np.isfinite(values).all() else None
 
     def ratio(self, key: str, other: str = "replan") -> Interval | None:
-        """Geometric mean over seeds of one's delay over another's; None where a seed has none."""
-        values = np.log(self.of(key, "delay") / self.of(other, "delay"))
-        if not np.isfinite(values).all():
-            return None
-        found = over_seeds(values)
-        low, high = (None if end is None else float(np.exp(end)) for end in (found.low, found.high))
-        return Interval(float(np.exp(found.value)), low, high, found.n, found.n_kind)
+        """One's delay over another's, paired by seed; None where a seed has none."""
+        return geometric(self.of(key, "delay") / self.of(other, "delay"))
 
 
 def summarise(_config: Mapping[str, Json], outputs: Sequence[Json]) -> Summary:
@@ -106,14 +109,15 @@ def summarise(_config: Mapping[str, Json], outputs: Sequence[Json]) -> Summary:
     found = _gather(outputs)
     lines = [line for one in found for line in _lines(one)]
     ratios = [ratio.value for one in found if (ratio := one.ratio("icq")) is not None]
-    headline = counted(lines)
+    parts = [counted(lines)]
     if ratios:
-        headline += f" IC-Q's delay is {min(ratios):.3f} to {max(ratios):.3f} of replan's."
+        parts.append(f"IC-Q's delay is {min(ratios):.3f} to {max(ratios):.3f} of replan's.")
+    parts += [_peers_won(found), missed(lines)]
     return Summary(
-        headline=" ".join(part for part in (headline, missed(lines)) if part),
+        headline=" ".join(part for part in parts if part),
         rows=tuple(row for one in found for row in _rows(one)),
         sections=(
-            to_reach(lines, "network and load", "Ratios: geometric means over seeds, paired."),
+            to_reach(lines, "network and load", READ),
             Section("Delays", MEANT, (_delays(found), _dropped(found))),
             _sensitivity(found),
             _curves(found),
@@ -138,33 +142,27 @@ def _gather(outputs: Sequence[Json]) -> list[Loaded]:
 
 
 def _lines(one: Loaded) -> Iterator[Line]:
-    limit = WANTED[0] if one.rho <= LIGHT else WANTED[1]
+    light = one.rho <= LIGHT
     if "replan" in one.keys:
+        limit = WANTED[0] if light else WANTED[1]
         reference = one.ratio("icq")
-        lost = (
-            f"dropped {one.of('icq', 'dropped').mean():.2g}, "
-            f"by replan {one.of('replan', 'dropped').mean():.2g}"
-        )
         reached = reference is not None and reference.value <= limit
+        lost = f"it dropped {_lost(one, 'replan')}, IC-Q {_lost(one, 'icq')}"
         yield Line(one.name, "delay over replan's", reference, f"at most {limit:g}", reached, lost)
-    shortest = one.ratio("icq", "shortest_path")
-    if one.rho <= LIGHT:
-        wanted, reached = "not above 1 beyond the interval", _low(shortest) <= 1
-    else:
-        wanted, reached = "below 1 with its interval", _high(shortest) < 1
-    detail = f"shortest path dropped {one.of('shortest_path', 'dropped').mean():.2g}"
-    yield Line(one.name, "delay over shortest path's", shortest, wanted, reached, detail)
-    for peer in PEERS:
-        ratio = one.ratio("icq", peer)
-        dual = peer == "dual_q_routing"
-        yield Line(
-            one.name,
-            f"delay over {peer}'s",
-            ratio,
-            "as it comes (two scalars)" if dual else "below 1 with its interval",
-            dual or _high(ratio) < 1,
-            f"{peer} dropped {one.of(peer, 'dropped').mean():.2g}",
-        )
+    for other in ("shortest_path", *PEERS):
+        if other == TWO_SCALARS:
+            continue
+        ratio = one.ratio("icq", other)
+        if other == "shortest_path" and light:
+            wanted, reached = "interval not above 1", _low(ratio) <= 1
+        else:
+            wanted, reached = "interval below 1", _high(ratio) < 1
+        lost = f"it dropped {_lost(one, other)}"
+        yield Line(one.name, f"delay over {other}'s", ratio, wanted, reached, lost)
+
+
+def _lost(one: Loaded, key: str) -> str:
+    return f"{one.of(key, 'dropped').mean():.2g}"
 
 
 def _low(found: Interval | None) -> float:
@@ -180,108 +178,139 @@ def _high(found: Interval | None) -> float:
 
 
 def _rows(one: Loaded) -> Iterator[Row]:
+    setting = {"scenario": "load", "graph": one.network.name, "rho": one.rho}
     for key in one.keys:
-        learner, _, of = key.partition(", ")
-        setting: dict[str, Scalar] = {
-            "scenario": "load",
-            "graph": one.network.name,
-            "rho": one.rho,
-            **({"of": of} if of else {}),
-        }
-        for metric, found in (
-            ("delay", one.over(key, "delay")),
-            ("delay_ratio", one.ratio(key)),
-            ("drops", one.over(key, "dropped")),
-        ):
-            if found is None:
-                yield Row(setting, learner, metric, None)
-            else:
-                yield found.row(setting, learner, metric)
+        yield row(setting, key, "delay", one.over(key, "delay"))
+        yield row(setting, key, "delay_ratio", one.ratio(key))
+        yield row(setting, key, "drops", one.over(key, "dropped"))
 
 
-def _usual(found: Sequence[Loaded]) -> tuple[str, ...]:
-    return in_order({key for one in found for key in one.keys if ", " not in key})
+def _keys(found: Sequence[Loaded], usual: bool) -> tuple[str, ...]:
+    """Who routed anywhere: those with the usual rule of their learner, or the others."""
+    keys = {key for one in found for key in one.keys}
+    return in_order(key for key in keys if (", " in key) != usual)
+
+
+def _grid(
+    found: Sequence[Loaded],
+    caption: str,
+    keys: Sequence[str],
+    figure: Callable[[Loaded, str], Interval | float | None],
+) -> Table:
+    """A figure by load and router (down) and network (across)."""
+    networks = tuple(dict.fromkeys(one.network.name for one in found))
+    at = {(one.rho, one.network.name): one for one in found}
+    lines = tuple(
+        (rho, key, *(figure(at[rho, network], key) for network in networks))
+        for rho in sorted({one.rho for one in found})
+        for key in keys
+    )
+    return Table(caption, ("rho", "router", *networks), lines)
 
 
 def _delays(found: Sequence[Loaded]) -> Table:
-    usual = _usual(found)
-    lines: list[tuple[str | float | Interval | None, ...]] = [
-        (
-            one.network.name,
-            one.rho,
-            one.over("replan", "delay"),
-            *(one.ratio(key) for key in usual if key != "replan"),
-        )
-        for one in found
-    ]
-    columns = ("network", "rho", "replan, ms", *(key for key in usual if key != "replan"))
-    return Table("Mean delay over replan's", columns, tuple(lines))
+    def delay(one: Loaded, key: str) -> Interval | None:
+        return one.over("replan", "delay") if key == IN_MS else one.ratio(key)
+
+    keys = [IN_MS if key == "replan" else key for key in _keys(found, True)]
+    return _grid(found, "Mean delay over replan's", keys, delay)
 
 
 def _dropped(found: Sequence[Loaded]) -> Table:
-    usual = _usual(found)
-    lines: list[tuple[str | float, ...]] = [
-        (one.network.name, one.rho, *(float(one.of(key, "dropped").mean()) for key in usual))
-        for one in found
-    ]
-    return Table("Share of packets dropped", ("network", "rho", *usual), tuple(lines))
+    def share(one: Loaded, key: str) -> float | None:
+        return float(one.of(key, "dropped").mean()) if key in one.keys else None
+
+    return _grid(found, "Share of packets dropped", _keys(found, True), share)
+
+
+def _best_peer(one: Loaded) -> tuple[str, Interval] | None:
+    """The peer, at any of its steps, with least delay, and IC-Q's delay over its."""
+    rivals = [key for key in one.keys if key.partition(", ")[0] in PEERS]
+    found = [(key, ratio) for key in rivals if (ratio := one.ratio("icq", key)) is not None]
+    return max(found, key=lambda pair: pair[1].value, default=None)
+
+
+def _peers_won(found: Sequence[Loaded]) -> str:
+    """Where which peer has less delay than IC-Q, as a sentence."""
+    best = [(one.name, _best_peer(one)) for one in found]
+    wins = [f"{name} ({peer[0]})" for name, peer in best if peer is not None and peer[1].value > 1]
+    return f"A peer has less delay at {'; '.join(wins)}." if wins else ""
 
 
 def _sensitivity(found: Sequence[Loaded]) -> Section:
     """IC-Q without its toll, and peers at other steps: is a peer better somewhere?"""
-    others = [key for key in found[0].keys if ", " in key]
     lines: list[tuple[str | float | Interval | None, ...]] = []
-    wins = []
     for one in found:
-        rivals = [key for key in one.keys if key.partition(", ")[0] in PEERS]
-        least = min(rivals, key=lambda key: float(np.nanmean(one.of(key, "delay"))))
-        ratio = one.ratio("icq", least)
-        lines.append((one.network.name, one.rho, *(one.ratio(key) for key in others), least, ratio))
-        if ratio is not None and ratio.value > 1:
-            wins.append(f"{one.name} ({least})")
-    said = f"A peer has less delay at {'; '.join(wins)}." if wins else "No peer has less delay."
+        name, ratio = _best_peer(one) or ("none", None)
+        lost = None if ratio is None else float(one.of(name, "dropped").mean())
+        dual = one.ratio("icq", TWO_SCALARS)
+        lines.append((one.network.name, one.rho, dual, name, ratio, lost))
+    columns = (
+        "network",
+        "rho",
+        f"icq over {TWO_SCALARS}",
+        "best peer",
+        "icq over it",
+        "it dropped",
+    )
+    caption = (
+        f"IC-Q's delay over that of {TWO_SCALARS}, which sends two scalars, and the best peer's"
+    )
+    tables = [Table(caption, columns, tuple(lines))]
+    if others := _keys(found, False):
+        caption = "Mean delay over replan's: IC-Q without its toll, peers with other step sizes"
+        tables.append(_grid(found, caption, others, lambda one, key: one.ratio(key)))
     return Section(
         "Other settings",
-        "Delay over replan's without the toll and of peers with other step sizes, then the peer "
-        f"with least delay, chosen in hindsight, and IC-Q's delay over its. {said}",
-        (
-            Table(
-                "Other settings",
-                ("network", "rho", *others, "best peer", "icq over best peer"),
-                tuple(lines),
-            ),
-        ),
+        "The best peer is that with least delay at any of its step sizes, chosen in hindsight. "
+        + (_peers_won(found) or "No peer has less delay than IC-Q."),
+        tuple(tables),
     )
 
 
-def _curves(found: Sequence[Loaded]) -> Section:
+def _shown(found: Sequence[Loaded]) -> list[Loaded]:
+    """The networks at the middle one of the loads, for figures."""
     loads = sorted({one.rho for one in found})
-    middle = loads[len(loads) // 2]
+    return [one for one in found if one.rho == loads[len(loads) // 2]]
+
+
+def _curves(found: Sequence[Loaded]) -> Section:
     drawings = tuple(
         Drawing(
             f"delay-{number}",
             f"{one.name}: mean delay by the time of birth, from empty tables on.",
             "Curves of the delay over time, one a learner; those that learn begin high and fall.",
-            partial(_curve, one),
+            partial(_curve, curves),
         )
-        for number, one in enumerate(one for one in found if one.rho == middle)
+        for number, one in enumerate(_shown(found))
+        if (curves := _learning(one))
     )
-    return Section("Learning from nothing", "Means over seeds with 95 % bands.", (), drawings)
+    return Section("Learning from nothing", BANDS, (), drawings)
 
 
-def _curve(one: Loaded) -> Figure:
-    packets, curves = one.cells[0]["packets"], {}
+def _learning(one: Loaded) -> dict[str, figures.Curve]:
+    """Delay over the packets born, of those who delivered any."""
+    packets, found = one.cells[0]["packets"], {}
     for key in (key for key in DRAWN if key in one.keys):
         values = np.array([cell["routed"][key]["curve"] for cell in one.cells], float)
         x = (np.arange(values.shape[1]) + 1) * packets / values.shape[1]
-        seen = np.isfinite(values).all(axis=0)
-        curves[key] = figures.Curve(x[seen], values[:, seen])
-    return figures.curves(curves, "packets born", "mean delay, ms")
+        found[key] = curve(x, values)
+    return {key: drawn for key, drawn in found.items() if drawn is not None}
+
+
+def _curve(curves: Mapping[str, figures.Curve]) -> Figure:
+    figure = figures.curves(curves, "packets born", "mean delay, ms")
+    means = np.concatenate([one.values.mean(axis=0) for one in curves.values()])
+    axes = figure.axes[0]
+    axes.set_yscale("log")
+    axes.set_ylim(0.8 * means.min(), 1.25 * means.max())  # a band may reach below 0
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    return figure
 
 
 def _maps(found: Sequence[Loaded]) -> Section:
-    loads = sorted({one.rho for one in found})
-    middle = loads[len(loads) // 2]
     drawings = tuple(
         Drawing(
             f"map-{number}",
@@ -290,9 +319,10 @@ def _maps(found: Sequence[Loaded]) -> Section:
             "A map of the network; links are wider where they are used more.",
             partial(_map, one),
         )
-        for number, one in enumerate(one for one in found if one.rho == middle)
+        for number, one in enumerate(_shown(found))
     )
-    return Section("The networks", "", (), drawings)
+    networks = {one.network.name: one.network for one in found}
+    return Section("The networks", "", (described(list(networks.values())),), drawings)
 
 
 def _map(one: Loaded) -> Figure:
