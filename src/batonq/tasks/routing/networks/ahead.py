@@ -60,8 +60,8 @@ def _fetch(array: Any, place: Any) -> Any:
 def fetch_ahead(world: World, kept: Memory, flow: Flow, size: int) -> None:
     """Fetch what the event after next will need, at the router it happens at and at the sender.
 
-    With the tables of 1,000 routers that is three times as fast, with those of 14 as fast as
-    without. The next event's own rows were asked for one event before.
+    With the tables of 1,000 routers a hop takes half the time, with those of 14 some 3 % more.
+    The next event's own rows were asked for one event before.
     """
     if size < 3:
         return
