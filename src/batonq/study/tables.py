@@ -40,7 +40,8 @@ def text(cell: Scalar | Interval) -> str:
     """Return the text of a cell.
 
     Numbers have four significant digits; an interval is shown as value [low, high], with as many
-    decimals as give its width two significant digits.
+    decimals as give its width two significant digits, or one that is positive and spans more than
+    a factor of 10, each of the three.
     """
     if cell is None:
         return "–"
@@ -50,12 +51,18 @@ def text(cell: Scalar | Interval) -> str:
         width = cell.high - cell.low
         if width <= 1e-6 * abs(cell.value):  # no width but for rounding
             return f"{text(cell.value)} [{text(cell.low)}, {text(cell.high)}]"
-        decimals = max(0, 1 - math.floor(math.log10(width)))
-        ends = (f"{end:.{decimals}f}" for end in (cell.value, cell.low, cell.high))
+        wide = cell.low > 0 and cell.high > 10 * cell.low  # as of a ratio: each end has its digits
+        numbers = (cell.value, cell.low, cell.high)
+        ends = (f"{end:.{_decimals(end if wide else width)}f}" for end in numbers)
         return "{} [{}, {}]".format(*ends)
     if isinstance(cell, float):
         return str(int(cell)) if cell.is_integer() and abs(cell) < 1e6 else f"{cell:.4g}"
     return str(cell)
+
+
+def _decimals(number: float) -> int:
+    """Decimals that give a positive number two significant digits."""
+    return max(0, 1 - math.floor(math.log10(number)))
 
 
 def is_number(cell: Scalar | Interval) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,6 +17,7 @@ FAILURE: Final = "failure"
 SHIFT: Final = "shift"
 SCENARIOS: Final = (TRIAGE, STATIC, JITTER, LOAD, FAILURE, SHIFT)
 RHOS: Final = (0.5, 0.9, 1.2)
+RHO_RANGE: Final = (0.001, 100.0)  # beyond it no packet meets another, or hardly one arrives
 SEEDS: Final = 5
 QUICK_SEEDS: Final = 2
 
@@ -29,8 +29,8 @@ class RoutingOptions:
     Attributes:
         scenario: one of `SCENARIOS`.
         graphs: networks by name or path; empty takes the usual ones of the scenario.
-        rhos: utilisations of the busiest link under shortest path, each positive; empty takes
-            .5, .9 and 1.2. For the scenarios with traffic.
+        rhos: utilisations of the busiest link under shortest path, each from .001 to 100; empty
+            takes the usual ones of the scenario. For the scenarios with traffic.
         seeds: independent repetitions, at least 1; None takes 5, or 2 with `quick`.
         seed: of all that is drawn.
         data: the data folder; None: the variable BATONQ_DATA says.
@@ -60,10 +60,10 @@ class RoutingOptions:
             if given and self.scenario not in takers:
                 raise ModelError(f"{name}: scenario '{self.scenario}' has none; leave it out")
         for rho in self.rhos:
-            if not 0 < rho < math.inf:
+            if not RHO_RANGE[0] <= rho <= RHO_RANGE[1]:
                 raise ModelError(
-                    f"rho: {rho:g} is not a positive number; give the utilisation of the busiest "
-                    "link under shortest path, such as 0.9"
+                    f"rho: {rho:g} is not a number from {RHO_RANGE[0]:g} to {RHO_RANGE[1]:g}; give "
+                    "the utilisation of the busiest link under shortest path, such as 0.9"
                 )
         for name, number, least in (("seeds", self.repetitions, 1), ("seed", self.seed, 0)):
             if number < least:

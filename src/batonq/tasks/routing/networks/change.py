@@ -21,6 +21,7 @@ from batonq.study.experiment import Cell, Summary
 from batonq.tasks.routing.networks import change_report, traffic
 from batonq.tasks.routing.networks.demand import gravity, link_shares, packet_rate
 from batonq.tasks.routing.networks.graphs import chosen
+from batonq.tasks.routing.networks.network import to_json
 from batonq.tasks.routing.networks.play import Play
 from batonq.tasks.routing.networks.rules import RULES
 from batonq.tasks.routing.networks.traffic import PEERS, PLANNED, Router, Scene
@@ -79,12 +80,11 @@ def run_cell(config: Mapping[str, Json]) -> Json:
     ends = [] if link is None else [network.tail[link], network.head[link]]
     return {
         "index": config["index"],
-        "graph": network.name,
+        "network": to_json(network) if config["number"] == 0 else None,
         "rho": config["rho"],
         "number": config["number"],
         "link": [network.routers[end] for end in ends],
         "bin_services": scene.horizon / scene.service / BINS,
-        "bin_packets": scene.packets / BINS,
         "routed": routed,
     }
 

@@ -67,7 +67,16 @@ def chosen(
         data: the data folder; None: the variable BATONQ_DATA says.
 
     Raises:
-        DataError: for a network that cannot be read.
+        DataError: for a network that cannot be read, or two that tables could not tell apart.
     """
     wanted = dict.fromkeys(names or usual(loaded, data))
-    return [(name, find(name, data)) for name in wanted]
+    found = [(name, find(name, data)) for name in wanted]
+    called: dict[str, str] = {}
+    for name, network in found:
+        if network.name in called:
+            raise DataError(
+                f"'{called[network.name]}' and '{name}' are both called {network.name} in tables; "
+                "rename one of the files, or leave one out"
+            )
+        called[network.name] = name
+    return found

@@ -17,7 +17,7 @@ from batonq.study import figures
 from batonq.study.experiment import Drawing, Section, Summary, Table
 from batonq.study.intervals import over_seeds
 from batonq.study.lines import Line, counted, missed, to_reach
-from batonq.study.rows import Interval, Row
+from batonq.study.rows import Interval, Row, Scalar
 from batonq.tasks.routing.networks.drawing import network_map
 from batonq.tasks.routing.networks.network import Network, from_json
 from batonq.tasks.routing.networks.reporting import BANDS, curve, described, geometric, row
@@ -178,7 +178,7 @@ def _high(found: Interval | None) -> float:
 
 
 def _rows(one: Loaded) -> Iterator[Row]:
-    setting = {"scenario": "load", "graph": one.network.name, "rho": one.rho}
+    setting: dict[str, Scalar] = {"scenario": "load", "graph": one.network.name, "rho": one.rho}
     for key in one.keys:
         yield row(setting, key, "delay", one.over(key, "delay"))
         yield row(setting, key, "delay_ratio", one.ratio(key))

@@ -20,6 +20,7 @@ from batonq.study.lines import Line, counted, missed, to_reach
 from batonq.study.rows import Interval, Row, Scalar
 from batonq.tasks.routing.networks.drawing import network_map
 from batonq.tasks.routing.networks.network import Network, from_json
+from batonq.tasks.routing.networks.reporting import described
 from batonq.tasks.routing.options import STATIC
 
 NEAR_WANTED: Final = 0.99
@@ -109,7 +110,7 @@ def summarise(config: Mapping[str, Json], outputs: Sequence[Json]) -> Summary:
             to_reach(lines, "network", "Intervals are over seeds."),
             Section("What was learnt", MEANT[scenario], (_learnt(scenario, found),)),
             _curves(found, shown),
-            Section("The networks", "", (_described(found),)),
+            Section("The networks", "", (described([one.network for one in found]),)),
             _maps(found),
         ),
         choices=CHOICES[scenario],
@@ -194,9 +195,9 @@ def _learnt(scenario: str, found: Sequence[Measured]) -> Table:
                     one.mean(learner, "seconds") if learning else None,
                 )
             )
-    until = ("handoffs until all are exact", "the same per pair") if scenario == STATIC else ()
+    until = ("handoffs until exact", "per pair") if scenario == STATIC else ()
     columns = ("network", "learner", "pairs exact", "pairs within 1 %", *until)
-    return Table("At the horizon", (*columns, "packets dropped", "seconds a seed"), tuple(lines))
+    return Table("At the horizon", (*columns, "dropped", "seconds a seed"), tuple(lines))
 
 
 def _curves(found: Sequence[Measured], metric: str) -> Section:
@@ -246,20 +247,6 @@ def _read(
 ) -> Float[np.ndarray, " point"]:
     table = np.array(checks)
     return np.asarray(np.interp(x, table[:, 0], table[:, place]))
-
-
-def _described(found: Sequence[Measured]) -> Table:
-    columns = ("network", "routers", "links", "what reading its file did")
-    lines = tuple(
-        (
-            one.network.name,
-            one.network.n_routers,
-            one.network.n_links // 2,
-            "; ".join(one.network.notes) or "nothing",
-        )
-        for one in found
-    )
-    return Table("Networks", columns, lines)
 
 
 def _maps(found: Sequence[Measured]) -> Section:

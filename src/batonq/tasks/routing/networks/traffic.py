@@ -118,7 +118,7 @@ def packets(network: Network, quick: bool) -> int:
 
 
 def layout(options: RoutingOptions, rhos: tuple[float, ...]) -> list[Cell]:
-    """One cell per network, load and seed; the largest networks go first.
+    """One cell per network, load and seed, each once; the largest networks go first.
 
     Raises:
         DataError: for a network that cannot be read.
@@ -127,7 +127,7 @@ def layout(options: RoutingOptions, rhos: tuple[float, ...]) -> list[Cell]:
     order = sorted(range(len(listed)), key=lambda one: -listed[one][1].n_routers)
     return [
         Cell(
-            f"{options.scenario}-{index}-rho{rho:g}-seed{number}",
+            f"{options.scenario}-{index}-rho{rho}-seed{number}",
             {
                 "scenario": options.scenario,
                 "graph": listed[index][0],
@@ -140,7 +140,7 @@ def layout(options: RoutingOptions, rhos: tuple[float, ...]) -> list[Cell]:
             },
         )
         for index in order
-        for rho in rhos
+        for rho in dict.fromkeys(rhos)
         for number in range(options.repetitions)
     ]
 
@@ -151,7 +151,7 @@ def identity(options: RoutingOptions, rhos: tuple[float, ...]) -> dict[str, Json
     return {
         "networks": [[one.name, one.digest] for _, one in listed],
         "packets": [packets(one, options.quick) for _, one in listed],
-        "rhos": list(rhos),
+        "rhos": list(dict.fromkeys(rhos)),
     }
 
 
