@@ -142,11 +142,7 @@ def summarise(config: Mapping[str, Json], outputs: Sequence[Json]) -> Summary:
         headline=_headline(found),
         rows=tuple(row for one in found for row in _rows(one)),
         sections=(
-            Section(
-                "Time to recover",
-                f"{MEANT[scenario]} {READ}\n\n{_quicker(found)}",
-                (_recovery(found),),
-            ),
+            Section("Time to recover", f"{MEANT[scenario]} {READ}", (_recovery(found),)),
             Section("Delays and drops", "", (_delays(found), _drops(found))),
             _curves(found),
             Section("The networks", "", (described(list(networks.values())),)),
@@ -183,7 +179,7 @@ def _headline(found: Sequence[Changed]) -> str:
             whole = sum(one.recovery(key, number)[1] for one in found)
             parts.append(f"{key} in {whole}")
         seeds = sum(len(one.cells) for one in found)
-        said.append(f"from {AFTER[event]} {', '.join(parts)} of {seeds} runs")
+        said.append(f"from {AFTER[event]}: {', '.join(parts)} of {seeds} runs")
     return f"Recovered {'; '.join(said)}. {_quicker(found)}"
 
 
@@ -218,8 +214,10 @@ def _rows(one: Changed) -> Iterator[Row]:
             yield row(where, key, "drops", one.dropped(key, number))
             if number > 0:
                 time, whole = one.recovery(key, number)
-                recovered = {**where, "recovered": f"{whole} of {len(one.cells)}"}
-                yield row(recovered, key, "recovery", time)
+                yield row(where, key, "recovery", time)
+                seeds = len(one.cells)
+                share = Interval(whole / seeds, None, None, seeds, "seeds")
+                yield row(where, f"{key}, share of seeds that recovered", "measured", share)
 
 
 def _recovery(found: Sequence[Changed]) -> Table:
@@ -232,7 +230,7 @@ def _recovery(found: Sequence[Changed]) -> Table:
                 time, whole = one.recovery(key, number)
                 cells += [time, f"{whole} of {len(one.cells)}"]
             lines.append(tuple(cells))
-    columns = [column for event in events for column in (f"{event}: services", "recovered")]
+    columns = [column for event in events for column in (f"{event}: services", f"{event}: seeds")]
     return Table("Time to recover, in service times", ("network", "router", *columns), tuple(lines))
 
 

@@ -154,7 +154,7 @@ def _lines(one: Loaded) -> Iterator[Line]:
             continue
         ratio = one.ratio("icq", other)
         if other == "shortest_path" and light:
-            wanted, reached = "interval not above 1", _low(ratio) <= 1
+            wanted, reached = "interval not all above 1", _low(ratio) <= 1
         else:
             wanted, reached = "interval below 1", _high(ratio) < 1
         lost = f"it dropped {_lost(one, other)}"
@@ -304,7 +304,7 @@ def _curve(curves: Mapping[str, figures.Curve]) -> Figure:
     axes = figure.axes[0]
     axes.set_yscale("log")
     axes.set_ylim(0.8 * means.min(), 1.25 * means.max())  # a band may reach below 0
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
     axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
     return figure
