@@ -28,7 +28,7 @@ from batonq.tasks.routing.networks.demand import (
 )
 from batonq.tasks.routing.networks.graphs import find
 from batonq.tasks.routing.networks.play import Play, Setting
-from batonq.tasks.routing.networks.rules import ICQ, PREDICTIVE, RULES, memory
+from batonq.tasks.routing.networks.rules import ENTRY, ICQ, PREDICTIVE, RULES, memory
 
 RHO: Final = 0.5
 SPEEDS: Final = ("NSFNET", "Tinet", "random-1000")
@@ -146,7 +146,7 @@ def growth(quick: bool) -> list[Row]:
         least = least or min(found)
         kept = play.kept
         routers = int(np.sqrt(len(kept.next_link.ravel())))
-        table = kept.value.nbytes + kept.updates.nbytes + kept.updated.nbytes
+        table = len(kept.value) * ENTRY.itemsize
         rows.append(
             {"what": "growth", "network": name, "routers": routers}
             | numbers(found)

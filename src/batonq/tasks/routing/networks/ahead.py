@@ -76,7 +76,5 @@ def fetch_ahead(world: World, kept: Memory, flow: Flow, size: int) -> None:
     entry = routers * begin + destination * degree
     fetch(kept.value, entry)
     fetch(kept.value, entry + degree - 1)
-    fetch(kept.updated, entry)
-    fetch(kept.updated, entry + degree - 1)
     begin, degree = world.indptr[sender], world.indptr[sender + 1] - world.indptr[sender]
     fetch(kept.updates, routers * begin + destination * degree + came - begin)

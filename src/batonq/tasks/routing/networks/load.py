@@ -20,6 +20,7 @@ from batonq.tasks.routing.options import RHOS, RoutingOptions
 
 BINS: Final = 40  # of the time over which packets are born
 JUDGED: Final = 20  # the last of them, by which delays are judged
+PREDICTIVE: Final = "predictive_q_routing"
 STEPS: Final = (0.1, 0.02)  # of peers besides their papers' own
 
 
@@ -38,7 +39,8 @@ def routers(quick: bool, size: int) -> tuple[Router, ...]:
         for peer in PEERS
         for step in STEPS
     ]
-    return (*usual, tollfree, *others)
+    tempered = Router(PREDICTIVE, RULES[PREDICTIVE]._replace(decay=0.5), "decay 0.5")
+    return (*usual, tollfree, *others, tempered)
 
 
 def cells(options: RoutingOptions) -> list[Cell]:
