@@ -51,9 +51,9 @@ CHOICES: Final = (
     "(30,000 service times), rate of probes (1 in 1,000), the bar for good news (16 usual errors) "
     "and the largest use that a toll counts with (.8) were chosen on these networks with other "
     "demands; the toll itself follows from queueing theory and has no parameter.",
-    "Peers have the step sizes of their papers as we know them (the papers' texts were not at hand), "
-    "beside them .1 and .02, and predictive Q-routing a recovery rate that decays faster. Answers "
-    "arrive with the packet. Dual Q-routing sends two scalars a handoff.",
+    "Peers have the step sizes of their papers as we know them (the papers' texts were not at "
+    "hand), beside them .1 and .02, and predictive Q-routing a recovery rate that decays faster. "
+    "Answers arrive with the packet. Dual Q-routing sends two scalars a handoff.",
     "No rule looks for room: a packet whose link is full is dropped. Where rules sent it round "
     "instead, in overload detours took the room of others and every rule collapsed.",
 )
