@@ -17,11 +17,11 @@ BILLION_LAUGHS = """<?xml version="1.0"?>
 """
 
 
-def graphml(links, loose=()):
-    """A file without coordinates; `loose` are links of a part of its own."""
-    routers = sorted({end for link in (*links, *loose) for end in link} or {"a", "b"})
+def graphml(links):
+    """A file without coordinates."""
+    routers = sorted({end for link in links for end in link} or {"a", "b"})
     nodes = "".join(f'<node id="{router}"/>' for router in routers)
-    edges = "".join(f'<edge source="{one}" target="{other}"/>' for one, other in (*links, *loose))
+    edges = "".join(f'<edge source="{one}" target="{other}"/>' for one, other in links)
     return f'<graphml><graph edgedefault="undirected">{nodes}{edges}</graph></graphml>'
 
 
@@ -58,7 +58,10 @@ def call(capsys, *words):
         (("--scenario", "static", "--graph", "random-2"), "give a number of routers from 3 to"),
         (("--scenario", "load", "--graph", "x/none.graphml"), "none.graphml: no such file"),
         (("--scenario", "load", "--graph", "Abilene"), "Abilene: no data folder was given"),
-        (("--scenario", "load", "--graph", "Abilene", "--data", "none"), "no such file; give the folder"),
+        (
+            ("--scenario", "load", "--graph", "Abilene", "--data", "none"),
+            "holds no topologies/Abilene.graphml; give the folder",
+        ),
         (("--scenario", "load", "--graph", "NSFNET", "--workers", "0"), "workers: 0 given"),
         (("--scenario", "failure", "--graph", "random-201"), "201 routers; the all-seeing refere"),
     ],
@@ -135,18 +138,3 @@ def test_a_small_run_prints_rows_and_can_be_reported_again(batonq, tmp_path):
     assert shown.stdout.splitlines()[-1] == str(run / "report.html")
     assert "Lines to reach" in shown.stdout
     assert (run / "results.csv").read_bytes() == before
-
-
-@pytest.mark.compiled
-def test_a_file_in_parts_without_coordinates_runs_and_the_report_says_what_was_done(
-    batonq, tmp_path
-):
-    (tmp_path / "parts.graphml").write_text(graphml(CYCLE, (("d", "e"),)))
-    done = batonq(
-        *("run", "routing", "--scenario", "failure", "--quick", "--seeds", "1"),
-        *("--graph", "parts.graphml", "--out", "run"),
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    page = (tmp_path / "run" / "report.html").read_text()
-    assert "2 separate parts: kept the largest, 3 of 5 routers" in page
-    assert "no router has coordinates: every link takes 1 ms" in page

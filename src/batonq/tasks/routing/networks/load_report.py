@@ -227,7 +227,7 @@ def _dropped(found: Sequence[Loaded]) -> Table:
 
 
 def _best_peer(one: Loaded) -> tuple[str, Interval] | None:
-    """The peer, at any of its steps, with least delay, and IC-Q's delay over its."""
+    """The peer, in any of its settings, with least delay, and IC-Q's delay over its."""
     rivals = [key for key in one.keys if key.partition(", ")[0] in PEERS]
     found = [(key, ratio) for key in rivals if (ratio := one.ratio("icq", key)) is not None]
     return max(found, key=lambda pair: pair[1].value, default=None)
@@ -241,7 +241,7 @@ def _peers_won(found: Sequence[Loaded]) -> str:
 
 
 def _sensitivity(found: Sequence[Loaded]) -> Section:
-    """IC-Q without its toll, and peers at other steps: is a peer better somewhere?"""
+    """IC-Q without its toll, peers in other settings: is a peer better somewhere?"""
     lines: list[tuple[str | float | Interval | None, ...]] = []
     for one in found:
         name, ratio = _best_peer(one) or ("none", None)
@@ -261,11 +261,11 @@ def _sensitivity(found: Sequence[Loaded]) -> Section:
     )
     tables = [Table(caption, columns, tuple(lines))]
     if others := _keys(found, False):
-        caption = "Mean delay over replan's: IC-Q without its toll, peers with other step sizes"
+        caption = "Mean delay over replan's: IC-Q without its toll, peers with other settings"
         tables.append(_grid(found, caption, others, lambda one, key: one.ratio(key)))
     return Section(
         "Other settings",
-        "The best peer is that with least delay at any of its step sizes, chosen in hindsight. "
+        "The best peer is that with least delay in any of its settings, chosen in hindsight. "
         + (_peers_won(found) or "No peer has less delay than IC-Q."),
         tuple(tables),
     )
