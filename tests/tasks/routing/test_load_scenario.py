@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from batonq.base.errors import DataError
@@ -13,6 +15,7 @@ from batonq.study.tables import text
 from batonq.tasks.routing.networks import load, traffic
 from batonq.tasks.routing.networks.network import to_json
 from batonq.tasks.routing.networks.nsfnet import nsfnet
+from batonq.tasks.routing.networks.world import TALLY
 from batonq.tasks.routing.options import RoutingOptions
 
 DELAYS = {
@@ -173,6 +176,22 @@ def test_a_short_run_gives_every_learner_and_metric(monkeypatch):
     # Service is the mean propagation delay; the busiest link would be used half of the time.
     assert first["service_ms"] == pytest.approx(float(nsfnet().delay.mean()))
     assert 0 < max(first["routed"]["icq"]["load"]) <= 1
+
+
+def test_packets_of_the_second_half_are_judged():
+    tally = np.zeros(load.BINS, TALLY)
+    tally["born"], tally["delivered"], tally["dropped"] = 10, 8, 2
+    tally["delay"], tally["hops"] = 8 * 50.0, 8 * 4
+    tally["delay"][20:], tally["hops"][20:] = 8 * 30.0, 8 * 3
+    tally["delivered"][20], tally["dropped"][20], tally["delay"][20] = 0, 10, 0.0
+    found = load._told(SimpleNamespace(tally=tally, hops=77), 1.0)
+    assert found["delay"] == pytest.approx(30.0)  # weighted by packets: the empty bin has none
+    assert found["dropped"] == pytest.approx((19 * 2 + 10) / 200)
+    assert found["curve"] == [50.0] * 20 + [None] + [30.0] * 19
+    assert found["handoffs"] == 77
+    tally["delivered"], tally["hops"], tally["delay"] = 0, 0, 0.0
+    nothing = load._told(SimpleNamespace(tally=tally, hops=0), 1.0)
+    assert (nothing["delay"], nothing["hops"], nothing["curve"][0]) == (None, None, None)
 
 
 def test_ratios_are_geometric_means_over_seeds_paired():

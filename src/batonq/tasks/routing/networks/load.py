@@ -54,7 +54,7 @@ def identity(options: RoutingOptions) -> dict[str, Json]:
 
 
 def run_cell(config: Mapping[str, Json]) -> Json:
-    """Let every router route the same traffic."""
+    """Let every router route traffic of the same demand and rate."""
     scene = traffic.scene(config)
     destination = int(scene.demand.share.sum(axis=0).argmax())
     first = config["number"] == 0

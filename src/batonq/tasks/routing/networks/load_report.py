@@ -33,7 +33,7 @@ MEANT: Final = (
     "every seed. A load rho means that the busiest link would be used to that share if everybody "
     "took shortest paths; at 1.2 that link cannot carry its traffic, queues there fill and packets "
     "are dropped. Delays are of packets born in the second half of the time and delivered, "
-    "divided by those of the all-seeing reference (replan) under the same births: geometric means "
+    "divided by those of the all-seeing reference (replan) under the same demand: geometric means "
     "over seeds with intervals of the logarithm."
 )
 READ: Final = (
@@ -41,6 +41,8 @@ READ: Final = (
     "delivered packets, so that who drops many may have less; shares dropped are given beside."
 )
 CHOICES: Final = (
+    "All meet the same births in a seed but IC-Q, whose probes are drawn from the same stream: it "
+    "meets others of the same law.",
     "A link's service time is the mean propagation delay of its network's links, so that queues "
     "and distance weigh alike. Packets have equal sizes; a queue holds 100 of them.",
     "The reference sees every queue at every moment and plans each packet anew at every hop by "

@@ -1,6 +1,7 @@
 """Networks under traffic: demand, service and rate of a seed, and who routes on it.
 
-Every rule of a seed meets the same demand, the same rate and the same stream of births.
+Every rule of a seed meets the same demand and rate. Births are the very same for rules that draw
+nothing else; those that probe draw from the same generator, and meet others of the same law.
 """
 
 from __future__ import annotations
