@@ -33,6 +33,8 @@ def test_settings_that_vary_become_columns_and_the_rest_the_caption():
         (Interval(0.96612, 0.95501, 0.97702, 9, "seeds"), "0.966 [0.955, 0.977]"),
         (Interval(1234.5, 1100.0, 1400.0, 9, "seeds"), "1234 [1100, 1400]"),
         (Interval(5.0, 5.0, 5.0, 9, "seeds"), "5 [5, 5]"),
+        (Interval(0.461, 0.000951, 223.7, 2, "seeds"), "0.46 [0.00095, 224]"),
+        (Interval(0.2, 0.0, 1.9, 2, "seeds"), "0.2 [0.0, 1.9]"),
     ],
 )
 def test_cells_are_shown_in_as_many_digits_as_they_carry(cell, shown):

@@ -325,7 +325,7 @@ def test_a_short_run_gives_every_learner_and_metric(monkeypatch, scenario):
             periods = change.PERIODS[scenario]
             before, mean = sum(tally["born"][: change.BINS // periods]), 4000 / periods
             assert abs(before - mean) < 5 * mean**0.5  # Poisson
-    assert made[0]["routed"]["icq"]["born"] != made[1]["routed"]["icq"]["born"]
+    assert made[0]["routed"]["replan"]["born"] != made[1]["routed"]["replan"]["born"]
     again = change.run_cell(cells[1].config)
     for tally in again["routed"].values():
         tally.pop("seconds")
