@@ -173,6 +173,21 @@ def test_the_mean_toll_is_the_externality_of_a_packet(rho):
     assert abs(means.mean() - expected) < 4 * means.std(ddof=1) / math.sqrt(batches)
 
 
+@pytest.mark.parametrize(("rho", "wait"), [(0.3, 0.0), (0.6, 0.0), (0.6, 2.5)])
+def test_a_toll_is_what_one_packet_more_costs_those_behind_it(rho, wait):
+    """The same arrivals, behind `wait` services of work with and without a packet on top."""
+    plays, length = 20_000, 200
+    gaps = np.random.default_rng(7).exponential(1 / rho, (length, plays))
+    without, with_it, lost = np.full(plays, wait), np.full(plays, wait + 1.0), np.zeros(plays)
+    for gap in gaps:
+        without, with_it = np.maximum(without - gap, 0.0), np.maximum(with_it - gap, 0.0)
+        lost += with_it - without
+        without, with_it = without + 1.0, with_it + 1.0
+    assert (with_it - without).max() < 0.05  # nobody is late any more
+    error = lost.std(ddof=1) / math.sqrt(plays)
+    assert abs(lost.mean() - icq_router.toll(rho, wait, 1.0)) < 4 * error < 0.2
+
+
 def test_measured_use_is_the_share_of_time_a_link_is_busy():
     rng, used, last, now = np.random.default_rng(6), 0.0, 0.0, 0.0
     for gap in rng.exponential(1 / 0.6, 60_000):

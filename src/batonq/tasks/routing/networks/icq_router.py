@@ -33,10 +33,12 @@ USUAL_STEP: Final = 0.02  # step size of a link's usual error
 def toll(used: float, wait: float, service: float) -> float:
     """What a packet costs those that come after it on the same link, in ms.
 
-    A packet that finds `wait` ms of work ahead delays by its own service time everyone who comes
-    before the link is idle again. With Poisson arrivals and equal sizes that is expected to be
-    used / (1 - used) * (wait + service / 2) in all; its mean over an M/D/1 queue is
-    lambda dW/dlambda, the externality of a packet.
+    Compare the queue with and without a packet that finds `wait` ms of work ahead. Everyone who
+    comes before that work, and what follows on it, is done is later by its service time; who comes
+    after is later by what idle time since has left of that. With Poisson arrivals and equal sizes
+    the first are expected to lose used / (1 - used) * wait in all and the second
+    used / (1 - used) * service / 2; the mean of the sum over an M/D/1 queue is lambda dW/dlambda,
+    the externality of a packet.
 
     Args:
         used: share of time that the link is busy, in [0, 1).

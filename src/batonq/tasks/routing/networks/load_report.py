@@ -38,7 +38,9 @@ MEANT: Final = (
 )
 READ: Final = (
     "IC-Q's mean delay over that of each other: geometric means over seeds, paired. Delays are of "
-    "delivered packets, so that who drops many may have less; shares dropped are given beside."
+    "delivered packets, so that who drops many may have less; shares dropped are given beside. "
+    "Against replan the mean is judged, not its interval. With few seeds intervals are wide: one "
+    "not all above 1 is then easily had, one below 1 hardly; of one seed the figure is judged."
 )
 CHOICES: Final = (
     "All meet the same births in a seed but IC-Q, whose probes are drawn from the same stream: it "
@@ -52,7 +54,7 @@ CHOICES: Final = (
     "and a toll: what the packet costs those behind it) and learn the rest, step .02. Step, memory "
     "(30,000 service times), rate of probes (1 in 1,000), the bar for good news (16 usual errors) "
     "and the largest use that a toll counts with (.8) were chosen on these networks with other "
-    "demands; the toll itself follows from queueing theory and has no parameter.",
+    "demands; the toll's formula follows from queueing theory and has no other parameter.",
     "Peers have the step sizes of their papers as we know them (the papers' texts were not at "
     "hand), beside them .1 and .02, and predictive Q-routing a recovery rate that decays faster. "
     "Answers arrive with the packet. Dual Q-routing sends two scalars a handoff.",

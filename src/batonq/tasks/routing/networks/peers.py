@@ -6,7 +6,8 @@ Dual reinforcement Q-routing: Kumar and Miikkulainen, ANNIE 7, 1997.
 The papers' routers have one queue each; ours have one a link. A wait is therefore that of the
 packet in the queue of the link it went by, at the router that chose, as Boyan and Littman have it;
 what comes after is the receiver's. "Q-routing with own queue" leaves the wait at the router itself
-out of its estimates and adds the present one when it chooses and answers.
+out of its estimates and adds the present one when it chooses and answers; it is given its links'
+true delays, which IC-Q's routers have to measure.
 """
 
 from __future__ import annotations
