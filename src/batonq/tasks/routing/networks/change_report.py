@@ -40,7 +40,7 @@ READ: Final = (
     "half of the period, or above the reference's own highest such mean there, and no more than "
     "one packet in a hundred more than the reference's is dropped. Times are in service times of a "
     "packet. Where it does not recover before the period ends, the period counts, which "
-    "understates it; how many seeds recovered is told. So it is the reference's level that counts and "
+    "understates it; how many seeds recovered is told. So the reference's level counts, "
     "not a router's own: one that is above it even where nothing changes never recovers. Times are "
     "not negative and far from normal, so that their intervals are rough."
 )
