@@ -14,6 +14,8 @@ import os
 import subprocess
 import sys
 import time
+from importlib import import_module
+from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
@@ -27,7 +29,7 @@ from batonq.tasks.routing.networks.demand import (
     shortest_delays,
 )
 from batonq.tasks.routing.networks.graphs import find
-from batonq.tasks.routing.networks.play import Play, Setting
+from batonq.tasks.routing.networks.play import Play, Setting, alias_table
 from batonq.tasks.routing.networks.rules import ENTRY, ICQ, PREDICTIVE, RULES, memory
 
 RHO: Final = 0.5
@@ -137,6 +139,37 @@ def against_plain(quick: bool) -> list[Row]:
     return rows
 
 
+def against_second(quick: bool) -> list[Row]:
+    """The compiled simulator against a second one in plain Python: objects, dicts and heapq.
+
+    Tests hold the compiled one against it; it is quicker than the same code uncompiled.
+    """
+    sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "tasks" / "routing"))
+    plain = import_module("plain_network").Plain
+    network = find("NSFNET")
+    service, rng = float(network.delay.mean()), np.random.default_rng(1)
+    demand = gravity(network, rng)
+    rate = packet_rate(network, demand, service, RHO)
+    packets = 1_000 if quick else 6_000
+    setting = Setting(rate, packets / rate, service)
+    rows: list[Row] = []
+    for rule in ("icq", "q_routing"):
+        _, found = costs("NSFNET", rule, 20_000 if quick else 100_000, 3 if quick else 9)
+        alias = alias_table(demand.share.ravel())
+        theirs = plain(
+            network, setting, rule, RULES[rule], rng, alias, next_links(network, service)
+        )
+        theirs.advance(0.3 * setting.horizon)
+        before, began = theirs.handoffs, time.process_time()
+        theirs.advance(setting.horizon)
+        cost = (time.process_time() - began) / (theirs.handoffs - before)
+        rows.append(
+            {"what": "second simulator", "network": "NSFNET", "rule": rule}
+            | {"ours": min(found), "theirs": cost, "ratio": cost / min(found)}
+        )
+    return rows
+
+
 def growth(quick: bool) -> list[Row]:
     """Cost a hop and memory a router of IC-Q against the number of routers."""
     rows: list[Row] = []
@@ -157,7 +190,7 @@ def growth(quick: bool) -> list[Row]:
 
 
 def run(quick: bool) -> list[Row]:
-    return speeds(quick) + against_plain(quick) + growth(quick)
+    return speeds(quick) + against_plain(quick) + against_second(quick) + growth(quick)
 
 
 if __name__ == "__main__":

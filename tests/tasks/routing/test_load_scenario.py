@@ -43,7 +43,11 @@ def output(cell, delay=usual, dropped=0.0):
         mean = mean if mean is None else mean * 1.1 ** cell["number"]
         routed[router.key] = {
             "delay": mean,
-            "dropped": dropped if mean is not None else 1.0,
+            "dropped": 1.0
+            if mean is None
+            else dropped(router.key)
+            if callable(dropped)
+            else dropped,
             "hops": 3.0,
             "curve": [mean] * load.BINS,
             "handoffs": 1000,
@@ -254,6 +258,12 @@ def test_at_low_load_an_interval_around_1_will_do_against_shortest_path():
     said = verdicts(load.summarise({}, outputs))
     assert said["0.5", "delay over shortest_path's"] == "yes"
     assert said["0.9", "delay over shortest_path's"] == "NO"
+
+
+def test_less_delay_is_no_merit_where_more_is_dropped():
+    assert "NO" not in verdicts(summary(dropped=lambda key: 0.009 * (key == "icq"))).values()
+    found = verdicts(summary(dropped=lambda key: 0.011 * (key == "icq")))
+    assert set(found.values()) == {"NO"}
 
 
 def test_a_peer_that_wins_is_named():
