@@ -41,7 +41,8 @@ READ: Final = (
     "IC-Q's mean delay over that of each other: geometric means over seeds, paired. Delays are of "
     "delivered packets, so that who drops many may have less; shares dropped are given beside. "
     "Against replan the mean is judged, not its interval. With few seeds intervals are wide: one "
-    "not all above 1 is then easily had, one below 1 hardly; of one seed the figure is judged."
+    "not all above 1 is then easily had, one below 1 hardly; of one seed the figure is judged. No "
+    "line is reached where IC-Q drops over one packet in a hundred more than the other."
 )
 CHOICES: Final = (
     "All meet the same births in a seed but IC-Q, whose probes are drawn from the same stream: it "
