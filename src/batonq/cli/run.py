@@ -13,6 +13,17 @@ from batonq.base.errors import DataError
 if TYPE_CHECKING:
     from batonq.study.experiment import Experiment
 
+Quick = Annotated[bool, typer.Option("--quick", help="Less of everything, for a look.")]
+Seeds = Annotated[int | None, typer.Option(help="Number of seeds.")]
+Out = Annotated[
+    Path | None, typer.Option(help="Run folder; by default below runs/.", metavar="DIR")
+]
+Data = Annotated[
+    Path | None, typer.Option(help="Folder of the data files; else BATONQ_DATA.", metavar="DIR")
+]
+Workers = Annotated[int | None, typer.Option(help="Number of processes; by default one per core.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the rows as JSON.")]
+
 app = typer.Typer(no_args_is_help=True, help="Run an experiment; the same command resumes it.")
 
 
@@ -46,20 +57,13 @@ def maths(
         typer.Option("--lambda", help="Accuracy given for one cent of cost; may be repeated."),
     ] = None,
     folds: Annotated[int | None, typer.Option(help="Folds over questions, 2 or more.")] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Less of everything, for a look.")] = False,
-    seeds: Annotated[int | None, typer.Option(help="Number of seeds.")] = None,
+    quick: Quick = False,
+    seeds: Seeds = None,
     seed: Annotated[int, typer.Option(help="First seed.")] = 0,
-    out: Annotated[
-        Path | None, typer.Option(help="Run folder; by default below runs/.", metavar="DIR")
-    ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(help="Folder of the data files; else BATONQ_DATA.", metavar="DIR"),
-    ] = None,
-    workers: Annotated[
-        int | None, typer.Option(help="Number of processes; by default one per core.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the rows as JSON.")] = False,
+    out: Out = None,
+    data: Data = None,
+    workers: Workers = None,
+    as_json: AsJson = False,
 ) -> None:
     """Language models solve maths together: learn whom to ask, when to stop, what to submit."""
     from batonq.base.data import given_folder
@@ -109,16 +113,12 @@ def synthetic(
             "width_rms or neural_mixing; may be repeated; default all."
         ),
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Less of everything, for a look.")] = False,
-    seeds: Annotated[int | None, typer.Option(help="Number of seeds.")] = None,
+    quick: Quick = False,
+    seeds: Seeds = None,
     seed: Annotated[int, typer.Option(help="Of the model and of all that is drawn.")] = 0,
-    out: Annotated[
-        Path | None, typer.Option(help="Run folder; by default below runs/.", metavar="DIR")
-    ] = None,
-    workers: Annotated[
-        int | None, typer.Option(help="Number of processes; by default one per core.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the rows as JSON.")] = False,
+    out: Out = None,
+    workers: Workers = None,
+    as_json: AsJson = False,
 ) -> None:
     """One term of the bound moved at a time, on models whose solution is known."""
     from batonq.tasks.synthetic.experiment import experiment
@@ -147,20 +147,13 @@ def routing(
             ".5, .9 and 1.2, for failure .5, for shift .9."
         ),
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Less of everything, for a look.")] = False,
-    seeds: Annotated[int | None, typer.Option(help="Number of seeds.")] = None,
+    quick: Quick = False,
+    seeds: Seeds = None,
     seed: Annotated[int, typer.Option(help="Of all that is drawn.")] = 0,
-    out: Annotated[
-        Path | None, typer.Option(help="Run folder; by default below runs/.", metavar="DIR")
-    ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(help="Folder of the data files; else BATONQ_DATA.", metavar="DIR"),
-    ] = None,
-    workers: Annotated[
-        int | None, typer.Option(help="Number of processes; by default one per core.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the rows as JSON.")] = False,
+    out: Out = None,
+    data: Data = None,
+    workers: Workers = None,
+    as_json: AsJson = False,
 ) -> None:
     """Requests are triaged among specialists, and routers learn where to pass packets on."""
     from batonq.tasks.routing.experiment import experiment

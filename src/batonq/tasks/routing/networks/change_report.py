@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -24,6 +24,8 @@ WINDOW: Final = 5  # bins over which a delay is averaged to tell whether it has 
 NEAR: Final = 1.05  # times the reference's level within which it has
 LOST: Final = 0.01  # share of packets dropped above the reference's from which it has not
 MERGED: Final = 5  # bins to a point of a figure
+DELAYS: Final = "Mean delay of delivered packets over the reference's, by period"
+DROPS: Final = "Share of packets dropped or lost"
 EVENTS: Final = {"failure": ("cut", "repaired"), "shift": ("shifted",)}
 AFTER: Final = {"cut": "the cut", "repaired": "the repair", "shifted": "the shift"}
 DRAWN: Final = ("replan", "icq", "q_routing_queue", "dual_q_routing", "icq, no probes, no news")
@@ -145,7 +147,14 @@ def summarise(config: Mapping[str, Json], outputs: Sequence[Json]) -> Summary:
         rows=tuple(row for one in found for row in _rows(one)),
         sections=(
             Section("Time to recover", f"{MEANT[scenario]} {READ}", (_recovery(found),)),
-            Section("Delays and drops", "", (_delays(found), _drops(found))),
+            Section(
+                "Delays and drops",
+                "",
+                (
+                    _by_period(found, DELAYS, Changed.ratio),
+                    _by_period(found, DROPS, Changed.dropped),
+                ),
+            ),
             _curves(found),
             Section("The networks", "", (described(list(networks.values())),)),
         ),
@@ -236,26 +245,17 @@ def _recovery(found: Sequence[Changed]) -> Table:
     return Table("Time to recover, in service times", ("network", "router", *columns), tuple(lines))
 
 
-def _delays(found: Sequence[Changed]) -> Table:
-    events = ("before", *EVENTS[found[0].scenario])
+def _by_period(
+    found: Sequence[Changed], caption: str, figure: Callable[[Changed, str, int], Interval | None]
+) -> Table:
+    """A figure of every router in every period."""
+    periods = ("before", *EVENTS[found[0].scenario])
     lines: list[tuple[str | Interval | None, ...]] = [
-        (one.name, key, *(one.ratio(key, number) for number in range(len(events))))
+        (one.name, key, *(figure(one, key, number) for number in range(len(periods))))
         for one in found
         for key in one.keys
     ]
-    caption = "Mean delay of delivered packets over the reference's, by period"
-    return Table(caption, ("network", "router", *events), tuple(lines))
-
-
-def _drops(found: Sequence[Changed]) -> Table:
-    events = ("before", *EVENTS[found[0].scenario])
-    lines: list[tuple[str | Interval, ...]] = [
-        (one.name, key, *(one.dropped(key, number) for number in range(len(events))))
-        for one in found
-        for key in one.keys
-    ]
-    caption = "Share of packets dropped or lost"
-    return Table(caption, ("network", "router", *events), tuple(lines))
+    return Table(caption, ("network", "router", *periods), tuple(lines))
 
 
 def _curves(found: Sequence[Changed]) -> Section:
