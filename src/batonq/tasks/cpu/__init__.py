@@ -1,0 +1,1 @@
+"""CPU programming: agents that each know one class of instructions write programs together."""
