@@ -106,6 +106,26 @@ def decode(numbers: Int64[np.ndarray, "step 3"]) -> Program:
     return tuple(Instruction(int(op), int(dst), int(src)) for op, dst, src in numbers)
 
 
+def validity(program: Sequence[Instruction], valid: bool = False) -> tuple[bool, ...]:
+    """Whether the flags are valid before each instruction, and after the last one.
+
+    Args:
+        program: any program.
+        valid: whether they are at the start.
+    """
+    found = [valid]
+    for instruction in program:
+        effect = instruction.row.effect
+        found.append(effect == "sets" or (found[-1] and effect != "invalidates"))
+    return tuple(found)
+
+
+def legal(program: Sequence[Instruction], valid: bool = False) -> bool:
+    """Whether it never reads flags that are not valid (`valid`: as in `validity`)."""
+    reads = [instruction.row.effect == "reads" for instruction in program]
+    return all(np.array(validity(program, valid)[:-1]) | ~np.array(reads, dtype=bool))
+
+
 def _instruction(line: str, number: int) -> Instruction:
     mnemonic, _, rest = line.partition(" ")
     operands = [" ".join(part.split()) for part in rest.split(",")] if rest.strip() else []
