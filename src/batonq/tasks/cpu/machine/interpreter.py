@@ -1,93 +1,118 @@
-"""The interpreter: programs run on all test vectors at once, compiled from the table."""
+"""The interpreter: programs run on all test vectors at once, compiled from the table.
+
+What Numba makes of the table is one jump by the row's number to that row's own loop over vectors,
+which LLVM vectorises. It is emitted here by hand, as the code of a loop over functions that differ
+cannot be written in Numba's Python without a comparison for every row on the way.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
-import numba
 import numpy as np
 from jaxtyping import Int64, UInt32
-from numba.core import types
+from numba.core import cgutils, types
+from numba.core.errors import TypingError
 from numba.extending import intrinsic, overload, register_jitable
 
+from batonq.base.compiled import compiled
 from batonq.tasks.cpu.machine.table import ROWS, Row
 from batonq.tasks.cpu.machine.words import FLAGS
 
 State = UInt32[np.ndarray, "word vector"]
 
-_EFFECT: Final = np.array(
-    [("keeps", "invalidates", "sets", "reads").index(row.effect) for row in ROWS], dtype=np.int64
-)
-_INVALIDATES, _READS = 1, 3
 
-
-def _lanes(row: Row) -> Callable[[int, int, State], None]:
-    """The loop over vectors of one row."""
-    compute = register_jitable(row.compute)
-    sets, immediate, swaps = row.effect == "sets", row.immediate, row.swaps
-
-    def loop(dst: int, src: int, state: State) -> None:
-        target = FLAGS if sets else dst
-        if immediate:
-            for v in range(state.shape[1]):
-                state[target, v] = compute(state[dst, v], np.uint32(src), state[FLAGS, v])
-        else:
-            for v in range(state.shape[1]):
-                first, second = state[dst, v], state[src, v]
-                state[target, v] = compute(first, second, state[FLAGS, v])
-                if swaps:
-                    state[src, v] = first
-
-    return loop
-
-
-def _rows(op: int, dst: int, src: int, state: State) -> None:
-    """One instruction by NumPy: what runs with the compiler off, and the peer of speed tests."""
+def execute_plain(op: int, dst: int, src: int, state: State) -> bool:
+    """What `execute` does, by NumPy: it runs with the compiler off, and is the peer in speed."""
     row = ROWS[op]
+    if row.effect == "reads" and state[FLAGS, 0] == 0:
+        return False
     first, second = state[dst], np.uint32(src) if row.immediate else state[src]
     kept = first.copy() if row.swaps else first
     state[FLAGS if row.effect == "sets" else dst] = row.compute(first, second, state[FLAGS])
     if row.swaps:
         state[src] = kept
+    if row.effect == "invalidates":
+        state[FLAGS] = 0
+    return True
 
 
-def _switched_code(_context: Any, op: Any, dst: Any, src: Any, state: Any) -> Any:
-    inner = types.void(dst, src, state)
+def _word(builder: Any, array: Any, word: Any) -> Any:
+    """Where the lanes of a word begin, and how many there are."""
+    n_vectors = builder.extract_value(array.shape, 1)
+    return builder.gep(array.data, [builder.mul(word, n_vectors)]), n_vectors
 
-    def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        done = builder.append_basic_block("done")
-        switch = builder.switch(arguments[0], done)
-        for number, row in enumerate(ROWS):
+
+def _lanes(context: Any, builder: Any, row: Row, dst: Any, src: Any, array: Any) -> None:
+    """Emit the loop over vectors of one row; a lane reads and writes its own column only."""
+    integer = array.shape.type.element
+    first, n_vectors = _word(builder, array, dst)
+    flags, _ = _word(builder, array, integer(FLAGS))
+    second = None if row.immediate else _word(builder, array, src)[0]
+    signature = types.uint32(types.uint32, types.uint32, types.uint32)
+    zero = context.get_constant(types.uint32, 0)
+    value = builder.trunc(src, zero.type)
+    compute = register_jitable(row.compute)
+    with cgutils.for_range(builder, n_vectors) as lane:
+        at = {place: builder.gep(place, [lane.index]) for place in (first, flags, second) if place}
+        held = [builder.load(at[place]) if place else value for place in (first, second, flags)]
+        found = context.compile_internal(builder, compute, signature, held)
+        builder.store(found, at[flags if row.effect == "sets" else first])
+        if row.swaps:
+            builder.store(held[0], at[second])
+        if row.effect == "invalidates":
+            builder.store(zero, at[flags])
+
+
+def _emitted(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    """Emit one jump by the row's number, and beyond it the loop of every row."""
+    op, dst, src, state = arguments
+    array = context.make_array(signature.args[3])(context, builder, state)
+    done, illegal, end = (builder.append_basic_block(name) for name in ("done", "illegal", "end"))
+    valid = builder.load(_word(builder, array, dst.type(FLAGS))[0])
+    switch = builder.switch(op, done)
+    for number, row in enumerate(ROWS):
+        block = builder.append_basic_block(row.mnemonic)
+        switch.add_case(op.type(number), block)
+        builder.position_at_end(block)
+        if row.effect == "reads":
             block = builder.append_basic_block(row.mnemonic)
-            switch.add_case(arguments[0].type(number), block)
+            builder.cbranch(builder.icmp_unsigned("==", valid, valid.type(0)), illegal, block)
             builder.position_at_end(block)
-            context.compile_internal(builder, _lanes(row), inner, arguments[1:])
-            builder.branch(done)
-        builder.position_at_end(done)
-        return context.get_dummy_value()
-
-    return types.void(op, dst, src, state), generate
-
-
-_switched: Any = intrinsic(_switched_code)
-
-
-def _apply(op: int, dst: int, src: int, state: State) -> None:
-    _rows(op, dst, src, state)
+        _lanes(context, builder, row, dst, src, array)
+        builder.branch(done)
+    for block in (done, illegal):
+        builder.position_at_end(block)
+        builder.branch(end)
+    builder.position_at_end(end)
+    result = builder.phi(cgutils.bool_t)
+    result.add_incoming(cgutils.true_bit, done)
+    result.add_incoming(cgutils.false_bit, illegal)
+    return result
 
 
-@overload(_apply)
-def _compiled_apply(op: Any, dst: Any, src: Any, state: Any) -> Any:
+def _typed(_context: Any, op: Any, dst: Any, src: Any, state: Any) -> Any:
+    if state != types.Array(types.uint32, 2, "C"):
+        raise TypingError(
+            f"a state is a C-contiguous array of uint32, words by vectors; got {state}"
+        )
+    return types.boolean(op, dst, src, state), _emitted
+
+
+_switched: Any = intrinsic(_typed)
+
+
+@overload(execute_plain)
+def _compiled_execute(op: Any, dst: Any, src: Any, state: Any) -> Any:
     del op, dst, src, state
 
     def implementation(op: Any, dst: Any, src: Any, state: Any) -> Any:
-        _switched(op, dst, src, state)
+        return _switched(np.int64(op), np.int64(dst), np.int64(src), state)
 
     return implementation
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def execute(op: int, dst: int, src: int, state: State) -> bool:
     """Execute one instruction on all vectors, in place.
 
@@ -95,20 +120,15 @@ def execute(op: int, dst: int, src: int, state: State) -> bool:
         op: number of its row in `table.ROWS`; it and the words' numbers are not checked.
         dst: number of the word it writes.
         src: number of the word it reads, or the value of an immediate operand.
-        state: words by vectors, C-contiguous.
+        state: words by vectors, at least one, C-contiguous.
 
     Returns:
         False, with `state` as it was, if it reads flags that are not valid.
     """
-    if _EFFECT[op] == _READS and state[FLAGS, 0] == 0:
-        return False
-    _apply(op, dst, src, state)
-    if _EFFECT[op] == _INVALIDATES:
-        state[FLAGS] = 0
-    return True
+    return execute_plain(op, dst, src, state)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def run(program: Int64[np.ndarray, "step 3"], state: State) -> bool:
     """Run a program on all vectors, in place; False as soon as an instruction is not legal."""
     for step in range(len(program)):

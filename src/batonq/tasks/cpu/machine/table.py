@@ -1,7 +1,8 @@
 """The instruction table: one row is one instruction, a mnemonic with a form of operands.
 
 A new instruction is a new row and nothing else: parser, printer, interpreter, encoder, emulator and
-prover read this table, and the tests go through all its rows. For instance ::
+prover read this table, and the tests go through all its rows (delete Numba's cache after an edit,
+see CONTRIBUTING). For instance ::
 
     Row("popcnt", "ARITH", "r32, r32", "POPCNT_R32_RM32", _popcnt, duration=3)
 
