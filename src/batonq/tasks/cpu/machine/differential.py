@@ -75,14 +75,17 @@ def differential(programs: int, seed: int, length: int = 8, vectors: int = 8) ->
 
 
 def random_program(rng: np.random.Generator, length: int) -> Program:
-    """A legal program of random rows and operands; conditions only where flags are valid."""
+    """A legal program of random rows and operands, a comparison where flags are missing."""
+    setting = [op for op, row in enumerate(ROWS) if row.effect == "sets"]
     program: Program = ()
     while len(program) < length:
-        op = int(rng.integers(len(ROWS)))
-        drawn = [_operand(rng, kind) for kind in ROWS[op].operands]
-        longer = (*program, Instruction(op, *drawn))
-        program = longer if legal(longer) else program
+        longer = (*program, _random(rng, int(rng.integers(len(ROWS)))))
+        program = longer if legal(longer) else (*program, _random(rng, int(rng.choice(setting))))
     return program
+
+
+def _random(rng: np.random.Generator, op: int) -> Instruction:
+    return Instruction(op, *(_operand(rng, kind) for kind in ROWS[op].operands))
 
 
 def random_values(rng: np.random.Generator, shape: tuple[int, ...]) -> UInt32[np.ndarray, ...]:

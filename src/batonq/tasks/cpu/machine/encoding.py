@@ -22,19 +22,21 @@ def machine_code(program: Sequence[Instruction], address: int = 0) -> list[bytes
     encoder = iced.Encoder(64)
     found: list[bytes] = []
     for instruction in program:
-        encoder.encode(_created(iced, instruction), address + sum(len(code) for code in found))
+        address += encoder.encode(_created(iced, instruction), address)
         found.append(encoder.take_buffer())
     return found
 
 
 def disassembled(code: bytes, address: int = 0) -> list[str]:
-    """The text of machine code in Intel's syntax: `add eax,1Fh`, as iced-x86 prints it.
+    """The text of machine code in Intel's syntax as iced-x86 prints it; `program.parse` reads it.
 
     Raises:
         DataError: iced-x86 is not installed.
     """
     iced = need("iced_x86")
     formatter = iced.Formatter(iced.FormatterSyntax.INTEL)
+    formatter.hex_prefix, formatter.hex_suffix = "0x", ""
+    formatter.uppercase_hex, formatter.space_after_operand_separator = False, True
     return [formatter.format(decoded) for decoded in iced.Decoder(64, code, ip=address)]
 
 

@@ -122,8 +122,11 @@ def validity(program: Sequence[Instruction], valid: bool = False) -> tuple[bool,
 
 def legal(program: Sequence[Instruction], valid: bool = False) -> bool:
     """Whether it never reads flags that are not valid (`valid`: as in `validity`)."""
-    reads = [instruction.row.effect == "reads" for instruction in program]
-    return all(np.array(validity(program, valid)[:-1]) | ~np.array(reads, dtype=bool))
+    before = validity(program, valid)
+    return all(
+        flags or instruction.row.effect != "reads"
+        for instruction, flags in zip(program, before, strict=False)
+    )
 
 
 def _instruction(line: str, number: int) -> Instruction:
