@@ -76,11 +76,10 @@ def _move(
 @compiled
 def slot_of(keys: UInt64[np.ndarray, " slot"], key: np.uint64) -> int:
     """The slot that holds `key`, or the free one where it belongs."""
-    last = np.uint64(len(keys) - 1)
-    slot = int(key & last)
+    slot = np.int64(key & np.uint64(len(keys) - 1))  # of one type: Numba takes the other for float
     while keys[slot] != 0 and keys[slot] != key:
-        slot = slot + 1 if slot < len(keys) - 1 else 0
-    return slot
+        slot = np.int64(slot + 1 if slot < len(keys) - 1 else 0)
+    return int(slot)
 
 
 @compiled

@@ -95,7 +95,7 @@ def known(
     job: int,
     agent: int,
     words: UInt32[np.ndarray, "word vector"],
-) -> tuple[int, int]:
+) -> tuple[np.uint64, int]:
     """Key and slot of what `agent` sees."""
     key = key_of(mixed(bench.asked[job] ^ np.uint64(agent + 1)), words, bench.seen)
     return key, slot_of(memory.keys, key)
