@@ -162,6 +162,7 @@ def _population(_d: object, s: int, _f: object) -> int:
     return ((fours + (fours >> 4) & 0x0F0F0F0F) * 0x01010101 & 0xFFFFFFFF) >> 24 & 0xFF
 
 
+@pytest.mark.compiled
 def test_an_instruction_is_added_by_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
     """`popcnt` at the front of a copy of the table: text, bytes, all three judges."""
     row = Row("popcnt", "ARITH", "r32, r32", "POPCNT_R32_RM32", _population, duration=3)

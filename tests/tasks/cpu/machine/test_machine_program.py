@@ -69,7 +69,9 @@ def test_spellings() -> None:
     text = """
         MOV  EAX, [rdi + 0x8]   ; a load
         add eax , -1
-        and eax, 0xFFFFFFFF
+        and\teax,\t0xFFFFFFFF
+        add ecx, 010
+        mov ecx, [rdi+08]
 
         mov DWORD PTR [rdi+4], ecx
         sar edx, cl
@@ -79,6 +81,8 @@ def test_spellings() -> None:
         "mov eax, [rdi+8]",
         "add eax, -1",
         "and eax, -1",
+        "add ecx, 10",
+        "mov ecx, [rdi+8]",
         "mov [rdi+4], ecx",
         "sar edx, cl",
         "setge bl",
@@ -111,6 +115,8 @@ def test_numbers_of_a_program_by_hand() -> None:
         ("not eax, ecx", "operands of 'not eax, ecx' do not fit; not takes r32 "),
         ("mov [rdi], [rdi+4]", "do not fit"),
         ("add eax", "do not fit"),
+        ("add eax, " + "9" * 5000, "unknown operand '9999"),
+        ("mov eax, ٣", "unknown operand"),
         ("add eax,", "unknown operand ''"),
         ("add", "do not fit"),
     ],

@@ -30,8 +30,9 @@ KINDS: Final = {
     "imm32": "a number of 32 bits",
     "imm8": "a number from 0 to 31",
 }
-NUMBER: Final = re.compile(r"[+-]?(0x[0-9a-f]+|[0-9]+)")
-ADDRESS: Final = re.compile(r"(?:dword(?: ptr)? ?)?\[ ?rdi(?: ?\+ ?(0x[0-9a-f]+|[0-9]+))? ?\]")
+DIGITS: Final = "(0x[0-9a-f]{1,16}|[0-9]{1,16})"
+NUMBER: Final = re.compile(rf"([+-]?){DIGITS}")
+ADDRESS: Final = re.compile(rf"(?:dword(?: ptr)? ?)?\[ ?rdi(?: ?\+ ?{DIGITS})? ?\]")
 NAMED_BELOW: Final = 2**16  # numbers from here on are printed in hexadecimal
 
 
@@ -84,7 +85,7 @@ def parse(text: str) -> Program:
     """
     program = []
     for number, line in enumerate(text.splitlines(), start=1):
-        words = line.split(";")[0].strip().lower()
+        words = " ".join(line.split(";")[0].lower().split())
         if words:
             program.append(_instruction(words, number))
     return tuple(program)
@@ -131,7 +132,7 @@ def legal(program: Sequence[Instruction], valid: bool = False) -> bool:
 
 def _instruction(line: str, number: int) -> Instruction:
     mnemonic, _, rest = line.partition(" ")
-    operands = [" ".join(part.split()) for part in rest.split(",")] if rest.strip() else []
+    operands = [part.strip() for part in rest.split(",")] if rest else []
     rows = [(op, row) for op, row in enumerate(ROWS) if row.mnemonic == mnemonic]
     if not rows:
         known = ", ".join(sorted({row.mnemonic for row in ROWS}))
@@ -161,14 +162,19 @@ def _value(kind: str, text: str) -> int | None:
         return names.index(text) if text and text in names else None
     if kind == "m32":
         found = ADDRESS.fullmatch(text)
-        offset = int(found[1] or "0", 0) if found else -1
+        offset = _number(found[1] or "0") if found else -1
         return FIRST_MEMORY + offset // 4 if offset in range(0, 4 * N_MEMORY, 4) else None
-    if not NUMBER.fullmatch(text):
+    found = NUMBER.fullmatch(text)
+    if not found:
         return None
-    value = int(text, 0)
+    value = _number(found[2]) * (-1 if found[1] == "-" else 1)
     if kind == "imm8":
         return value if 0 <= value < 32 else None
     return value % 2**32 if -(2**31) <= value < 2**32 else None
+
+
+def _number(digits: str) -> int:
+    return int(digits, 16 if digits.startswith("0x") else 10)
 
 
 def _shown(kind: str, value: int) -> str:

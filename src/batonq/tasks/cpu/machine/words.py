@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+from jaxtyping import UInt32
 
 REGISTERS: Final = ("eax", "ecx", "edx", "ebx")
 LOW_BYTES: Final = ("al", "cl", "dl", "bl")
@@ -35,6 +36,6 @@ OVERFLOW: Final = 8
 VALID: Final = 16
 
 
-def blank(n_vectors: int) -> np.ndarray:
-    """A state of all zeros, flags not valid: `UInt32["word vector"]`."""
+def blank(n_vectors: int) -> UInt32[np.ndarray, "word vector"]:
+    """A state of all zeros, flags not valid."""
     return np.zeros((N_WORDS, n_vectors), dtype=np.uint32)
