@@ -165,6 +165,31 @@ def routing(
     _run(experiment(options), f"routing-{scenario}", out, workers, as_json)
 
 
+@app.command()
+def cpu(
+    scenario: Annotated[str, typer.Option(help="shared or suite.")] = "shared",
+    program: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A task of the suite, or a specification file (TOML); may be repeated. For the "
+            "scenario suite; by default all its tasks."
+        ),
+    ] = None,
+    quick: Quick = False,
+    seeds: Seeds = None,
+    seed: Annotated[int, typer.Option(help="Of all that is drawn.")] = 0,
+    out: Out = None,
+    workers: Workers = None,
+    as_json: AsJson = False,
+) -> None:
+    """Specialists write assembly together, judged by an emulator of the CPU and a prover."""
+    from batonq.tasks.cpu.experiment import experiment
+    from batonq.tasks.cpu.options import CpuOptions
+
+    options = CpuOptions(scenario, tuple(program or ()), seeds, seed, quick)
+    _run(experiment(options), f"cpu-{scenario}", out, workers, as_json)
+
+
 def _run(
     experiment: Experiment, name: str, out: Path | None, workers: int | None, as_json: bool
 ) -> None:

@@ -20,11 +20,13 @@ LEARNERS: Final = frozenset(
     | {"cascade", "fixed", "bandit", "text_router"}
     | {"shortest_path", "q_routing", "q_routing_queue", "predictive_q_routing"}
     | {"dual_q_routing", "replan"}
+    | {"breadth_first", "mcmc", "sygus"}
 )
 METRICS: Final = frozenset(
     {"measured", "estimate", "certificate", "term", "slope"}
     | {"accuracy", "cost", "calls", "tokens", "utility", "recovery"}
     | {"value", "value_ratio", "pairs_exact", "pairs_1pct", "delay", "delay_ratio", "drops"}
+    | {"proved", "feasible_ratio"}
 )
 KINDS: Final = frozenset({"seeds", "questions", "instances"})
 

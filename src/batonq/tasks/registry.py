@@ -12,6 +12,7 @@ from batonq.study.experiment import Summarise
 
 SUMMARISE: Mapping[str, str] = MappingProxyType(
     {
+        "cpu": "batonq.tasks.cpu.experiment:summarise",
         "maths": "batonq.tasks.maths.experiment:summarise",
         "routing": "batonq.tasks.routing.experiment:summarise",
         "synthetic": "batonq.tasks.synthetic.experiment:summarise",
