@@ -131,8 +131,8 @@ def _task(table: Mapping[str, Any], outputs: Iterable[tuple[str, Expression | No
         reference = read_program(table.get("reference", ""))
     words = [one.word for one in inputs] + [one.word for one in wanted]
     memory = sorted({word for word in words if word >= FIRST_MEMORY})
-    menu = _menu(table, memory) if "instructions" in table else ()
-    if not menu and not reference:
+    menu = _menu(table, memory) if "instructions" in table else tuple(dict.fromkeys(reference))
+    if not menu:
         raise DataError("no instructions; give instructions = [...] or a reference")
     if "length" not in table and not reference:
         raise DataError("no length; give the most instructions a program may have: length = ...")
@@ -142,7 +142,7 @@ def _task(table: Mapping[str, Any], outputs: Iterable[tuple[str, Expression | No
         inputs=inputs,
         outputs=wanted,
         length=table.get("length", len(reference)),
-        menu=menu or tuple(dict.fromkeys(reference)),
+        menu=menu,
         reference=reference,
         origin=table.get("origin", ""),
         examples=tuple(_example(one, inputs, wanted) for one in table.get("examples", [])),

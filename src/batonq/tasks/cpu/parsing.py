@@ -59,7 +59,7 @@ def parse(text: str, names: Collection[str]) -> Expression:
     try:
         tree = ast.parse(text, mode="eval")
     except SyntaxError as error:
-        place = f"column {error.offset}" if error.offset else "unknown place"
+        place = f"column {error.offset}" if error.offset else "at its end"
         raise DataError(f"{_short(text)}, {place}: {error.msg}; correct the expression") from error
     except (ValueError, RecursionError, MemoryError) as error:
         raise DataError(f"{_short(text)}: not readable; state it with less nesting") from error

@@ -7,6 +7,7 @@ the output words hold what was wanted; other words may hold anything.
 
 from __future__ import annotations
 
+import keyword
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -262,10 +263,14 @@ def _check_names(task: Task) -> None:
         raise DataError(f"the task's name {task.name!r}; give letters, digits, - and _, at most 64")
     known = [one.name for one in task.inputs]
     for name in known:
-        if not (_NAME.fullmatch(name) and name.isidentifier()) or name in FUNCTIONS:
+        if not _plain(name) or name in FUNCTIONS:
             raise DataError(f"{task.name}: an input is called {name!r}; give a plain name, like x")
     if len(set(known)) < len(known):
         raise DataError(f"{task.name}: two inputs have one name among {', '.join(known)}")
+
+
+def _plain(name: str) -> bool:
+    return bool(_NAME.fullmatch(name)) and name.isidentifier() and not keyword.iskeyword(name)
 
 
 def _check_menu(task: Task) -> None:
