@@ -118,7 +118,7 @@ def test_no_proof_in_time_is_unknown() -> None:
     assert (verdict.outcome, verdict.counterexample) == ("unknown", None)
     assert "within 0.2 s" in verdict.reason
     with pytest.raises(DataError, match=r"hard: 0 s for the prover; give a time above 0"):
-        prove(task.menu, task, seconds=0)
+        prove(task.menu, task, seconds=0.0)
 
 
 def test_examples_never_prove() -> None:
