@@ -1,0 +1,179 @@
+"""The shortest program, by breadth-first search over the machine's states on the test vectors.
+
+Programs that leave the same words on all vectors are one state, of which the first is kept, so
+that a program found is a shortest one that is right on the vectors; after a counterexample the
+search begins anew. A node is kept as the instruction that led to it; the words along the path to
+the node at hand are kept as well, and what differs from the path before it is executed again. That
+is counted: about one execution for every node that has successors.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Int, Int64, UInt32
+
+from batonq.base.compiled import compiled
+from batonq.tasks.cpu.learning.memory import FULL, key_of, slot_of
+from batonq.tasks.cpu.machine.interpreter import execute
+from batonq.tasks.cpu.machine.program import Program, encode
+from batonq.tasks.cpu.peers.attempt import N_VECTORS, Attempt, Search, Vectors, guided
+from batonq.tasks.cpu.task import Task
+
+_BASIS = np.uint64(1)
+
+
+def solve(task: Task, budget: int, seed: int = 0, n_vectors: int = N_VECTORS) -> Attempt:
+    """Find a shortest program of at most `task.length` instructions and have it proved.
+
+    Args:
+        task: what is wanted.
+        budget: instructions to execute at most, over all rounds; memory is about 35 bytes for each.
+        seed: of the first test vectors; the search itself leaves nothing to chance.
+        n_vectors: test vectors to begin with.
+
+    Raises:
+        DataError: the budget or the number of vectors is below 1, or Z3 is not installed.
+    """
+
+    def search(tests: Vectors, left: int) -> Search:
+        return shortest(task, tests, left)
+
+    return guided(task, budget, seed, search, n_vectors)
+
+
+def shortest(task: Task, tests: Vectors, budget: int) -> Search:
+    """A shortest program of at most `task.length` instructions that is right on the vectors."""
+    parents, items = np.zeros((2, budget + 1), np.int32)
+    words = np.array([output.word for output in task.outputs])
+    goal, executed, whole = _search(
+        task.start(tests),
+        words,
+        task.wanted(tests),
+        encode(task.menu),
+        task.length,
+        budget,
+        parents,
+        items,
+    )
+    if goal >= 0:
+        return Search(_path(task, parents, items, goal), int(executed))
+    if whole:
+        return Search(None, int(executed), f"no program of at most {task.length} instructions")
+    return Search(None, int(executed), "budget spent")
+
+
+def _path(
+    task: Task, parents: Int[np.ndarray, " node"], items: Int[np.ndarray, " node"], node: int
+) -> Program:
+    steps = []
+    while node > 0:
+        steps.append(task.menu[items[node]])
+        node = int(parents[node])
+    return tuple(reversed(steps))
+
+
+@compiled
+def right(
+    state: UInt32[np.ndarray, "word vector"],
+    words: Int64[np.ndarray, " output"],
+    wanted: UInt32[np.ndarray, "output vector"],
+) -> bool:
+    """Whether every output word holds what is wanted on all vectors."""
+    for k in range(len(words)):
+        for v in range(wanted.shape[1]):
+            if state[words[k], v] != wanted[k, v]:
+                return False
+    return True
+
+
+@compiled
+def _remade(
+    menu: Int64[np.ndarray, "item 3"],
+    parents: Int[np.ndarray, " node"],
+    items: Int[np.ndarray, " node"],
+    node: int,
+    level: int,
+    path: Int64[np.ndarray, " level"],
+    states: UInt32[np.ndarray, "level word vector"],
+    left: int,
+) -> int:
+    """Make `states[level]` that of a node. Returns instructions executed; -1: more than `left`.
+
+    `path` holds the nodes, one a level, whose states are at hand; a node's ancestor on a level is
+    the one at hand wherever it is so on a deeper level.
+    """
+    first = level
+    while path[first] != node:
+        path[first] = node
+        node = parents[node]
+        first -= 1
+    if level - first > left:
+        return -1
+    for k in range(first + 1, level + 1):
+        item = items[path[k]]
+        states[k] = states[k - 1]
+        execute(menu[item, 0], menu[item, 1], menu[item, 2], states[k])
+    return level - first
+
+
+@compiled
+def _search(
+    start: UInt32[np.ndarray, "word vector"],
+    words: Int64[np.ndarray, " output"],
+    wanted: UInt32[np.ndarray, "output vector"],
+    menu: Int64[np.ndarray, "item 3"],
+    length: int,
+    budget: int,
+    parents: Int[np.ndarray, " node"],
+    items: Int[np.ndarray, " node"],
+) -> tuple[int, int, bool]:
+    """Returns (node of the program or -1, instructions executed, whether all was looked at).
+
+    Args:
+        start: the words at the start, which is node 0.
+        words, wanted: the output words, and what they are to hold.
+        menu: all instructions.
+        length: most instructions of a program.
+        budget: instructions to execute at most.
+        parents, items: filled with each node's parent and the instruction that led to it.
+    """
+    slots = 1
+    while slots * FULL < len(parents):
+        slots *= 2
+    keys = np.zeros(slots, np.uint64)
+    states = np.zeros((length + 1, *start.shape), np.uint32)
+    path = np.full(length + 1, -1)
+    states[0], path[0] = start, 0
+    tests = start.shape[1]
+    key = key_of(_BASIS, start, tests)
+    keys[slot_of(keys, key)] = key
+    if right(start, words, wanted):
+        return 0, 0, True
+    used, executed, begin = 1, 0, 0
+    for level in range(length):
+        end = used
+        for node in range(begin, end):
+            again = _remade(menu, parents, items, node, level, path, states, budget - executed)
+            if again < 0:
+                return -1, executed, False
+            executed += again
+            tried = states[level + 1]
+            path[level + 1] = -1
+            for item in range(len(menu)):
+                if executed == budget:
+                    return -1, executed, False
+                tried[:] = states[level]
+                if not execute(menu[item, 0], menu[item, 1], menu[item, 2], tried):
+                    continue
+                executed += 1
+                parents[used], items[used] = node, item
+                if right(tried, words, wanted):
+                    return used, executed, True
+                if level + 1 < length:
+                    key = key_of(_BASIS, tried, tests)
+                    slot = slot_of(keys, key)
+                    if keys[slot] == 0:
+                        keys[slot] = key
+                        used += 1
+        begin = end
+    return -1, executed, True
