@@ -62,7 +62,7 @@ def prove(program: Sequence[Instruction], task: Task, seconds: float = SECONDS) 
     """
     if not seconds > 0:
         raise DataError(f"{task.name}: {seconds:g} s for the prover; give a time above 0")
-    if program and not legal(program):
+    if not legal(program):
         return Verdict("refuted", None, "the program reads flags that are not valid")
     if not task.specified:
         return _compared(program, task)
@@ -77,7 +77,7 @@ def _solved(program: Sequence[Instruction], task: Task, seconds: float) -> Verdi
     words = [z3.BitVecVal(0, BITS)] * N_WORDS
     for one in task.inputs:
         words[one.word] = given[one.name]
-    found = symbolic.run(program, words) if program else words
+    found = symbolic.run(program, words)
     wrong = [
         found[output.word] != to_z3(output.expression, given)
         for output in task.outputs

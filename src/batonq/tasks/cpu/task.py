@@ -286,7 +286,7 @@ def _check_menu(task: Task) -> None:
             f"{task.name}: the reference has {len(task.reference)} instructions, above the length "
             f"{task.length}; raise the length"
         )
-    if task.reference and not legal(task.reference):
+    if not legal(task.reference):
         raise DataError(
             f"{task.name}: the reference reads flags that are not valid; put a cmp or test before"
         )
