@@ -10,6 +10,7 @@ from typing import Final, cast
 from batonq.base.files import Json
 from batonq.study.experiment import Cell, Experiment, Summary
 from batonq.tasks.cpu.extra import need
+from batonq.tasks.cpu.listing import Listed
 from batonq.tasks.cpu.options import CpuOptions
 
 NAME: Final = "cpu"
@@ -41,6 +42,11 @@ def run_cell(config: Mapping[str, Json]) -> Json:
 def summarise(config: Mapping[str, Json], cells: Sequence[Json]) -> Summary:
     """Sum up a finished run."""
     return cast(Summary, _module(config["scenario"]).summarise(config, cells))
+
+
+def programs(config: Mapping[str, Json], cells: Sequence[Json]) -> list[Listed]:
+    """What learners and peers came to in the cells given, task by task."""
+    return cast(list[Listed], _module(config["scenario"]).programs(cells))
 
 
 def _module(scenario: str) -> ModuleType:

@@ -36,8 +36,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from batonq.base.errors import DataError
-from batonq.tasks.cpu.expression import Expression, constant
-from batonq.tasks.cpu.machine.program import Instruction, Program
+from batonq.tasks.cpu.expression import Expression, constant, to_text
+from batonq.tasks.cpu.machine.program import Instruction, Program, listing
 from batonq.tasks.cpu.machine.program import parse as read_program
 from batonq.tasks.cpu.machine.table import ROWS
 from batonq.tasks.cpu.machine.words import FIRST_MEMORY, FLAGS, N_REGISTERS, REGISTERS, WORDS
@@ -122,6 +122,33 @@ def from_function(
             f"results, but places for {len(places)} and {len(words)}; give inputs and outputs"
         )
     return _task(table, list(zip(words, results, strict=True)))
+
+
+def to_table(task: Task) -> dict[str, Any]:
+    """The task as a table that `from_table` reads back to an equal one; it is JSON, too."""
+    words = [WORDS[output.word] for output in task.outputs]
+    return {
+        "name": task.name,
+        "title": task.title,
+        "origin": task.origin,
+        "length": task.length,
+        "inputs": {one.name: WORDS[one.word] for one in task.inputs},
+        "outputs": {
+            WORDS[output.word]: to_text(output.expression)
+            for output in task.outputs
+            if output.expression is not None
+        }
+        or words,
+        "instructions": [instruction.text for instruction in task.menu],
+        "reference": listing(task.reference),
+        "examples": [
+            {
+                "inputs": {one.name: v for one, v in zip(task.inputs, given.inputs, strict=True)},
+                "outputs": dict(zip(words, given.outputs, strict=True)),
+            }
+            for given in task.examples
+        ],
+    }
 
 
 def _task(table: Mapping[str, Any], outputs: Iterable[tuple[str, Expression | None]]) -> Task:
