@@ -47,13 +47,14 @@ def gaps(size: int, number: int, seeds: int, seed: int, quick: bool) -> dict[str
         )
         found[interface] = {
             "cells": model.n_cells,
-            "predicted": _predicted(model, exact),
-            "realised": _realised(model, exact, run),
+            "predicted": predicted(model, exact),
+            "realised": realised_by(model, exact, run),
         }
     return found
 
 
-def _predicted(model: FiniteICSMDP, exact: Gap) -> dict[str, Json]:
+def predicted(model: FiniteICSMDP, exact: Gap) -> dict[str, Json]:
+    """The exact gap, the bounds on its supremum, and the loss from the initial law."""
     low, high = exact.two_sided
     return {
         "rms": exact.rms,
@@ -67,7 +68,7 @@ def _predicted(model: FiniteICSMDP, exact: Gap) -> dict[str, Json]:
     }
 
 
-def _realised(model: FiniteICSMDP, exact: Gap, run: Run) -> dict[str, Json]:
+def realised_by(model: FiniteICSMDP, exact: Gap, run: Run) -> dict[str, Json]:
     """Inner products of the seeds' errors in L2(mu), their errors where the gap is largest, losses.
 
     The error of a table is its distance from Q*, signed like the predicted one at that place.
