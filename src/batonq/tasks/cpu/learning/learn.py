@@ -13,7 +13,7 @@ from batonq.base.seeds import generator
 from batonq.icq.baselines import learner_named
 from batonq.icq.behaviour import Behaviour, epsilon_greedy, uniform
 from batonq.icq.clocks import Clock, constant
-from batonq.tasks.cpu.learning.jobs import Jobs
+from batonq.tasks.cpu.learning.jobs import PASS_DURATION, Jobs
 from batonq.tasks.cpu.learning.memory import Memory, grown, memory, mixed
 from batonq.tasks.cpu.learning.play import LONGEST, Bench, Rule, play, write
 from batonq.tasks.cpu.machine.program import Program
@@ -142,18 +142,31 @@ class Apprentices:
     def write(self, job: int) -> Written:
         """Do one job greedily, learning nothing."""
         agents, items = np.empty(LONGEST, np.int64), np.empty(LONGEST, np.int64)
-        n, duration, right = write(self.bench, self._memory, job, agents, items)
-        one = self.jobs.crews[self.jobs.crew[job]]
-        steps = list(zip(agents[:n].tolist(), items[:n].tolist(), strict=True))
-        wrote = [(i, k) for i, k in steps if k < len(one.menus[i])]
-        return Written(
-            tuple(one.agents[i] for i, _ in steps),
-            tuple(k for _, k in steps),
-            tuple(one.menus[i][k] for i, k in wrote),
-            tuple(one.agents[i] for i, _ in wrote),
-            int(duration),
-            bool(right),
-        )
+        n, _, right = write(self.bench, self._memory, job, agents, items)
+        return written(self.jobs, job, agents[:n], items[:n], right)
+
+
+def written(
+    jobs: Jobs,
+    job: int,
+    agents: Int[np.ndarray, " step"],
+    items: Int[np.ndarray, " step"],
+    right: bool,
+) -> Written:
+    """What was written in a workflow, from who held control and what each holder chose."""
+    one = jobs.crews[jobs.crew[job]]
+    steps = list(zip(agents.tolist(), items.tolist(), strict=True))
+    wrote = [(i, k) for i, k in steps if k < len(one.menus[i])]
+    program = tuple(one.menus[i][k] for i, k in wrote)
+    passes = len(steps) - len(wrote)
+    return Written(
+        tuple(one.agents[i] for i, _ in steps),
+        tuple(k for _, k in steps),
+        program,
+        tuple(one.agents[i] for i, _ in wrote),
+        sum(instruction.duration for instruction in program) + passes * PASS_DURATION,
+        bool(right),
+    )
 
 
 def bench(jobs: Jobs, view: int, gamma: float) -> Bench:

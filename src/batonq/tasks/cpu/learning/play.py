@@ -242,6 +242,8 @@ def write(
 ) -> tuple[int, int, bool]:
     """Do a job greedily: every holder takes its best action among those it has ever tried.
 
+    Of equals it takes the last, so that passing is preferred to an instruction of no use.
+
     Args:
         bench: the jobs.
         memory: of the agents; not changed.
@@ -262,7 +264,7 @@ def write(
         best = -1
         for action in range(memory.values.shape[1]):
             tried = bench.mask[permitted, action] and memory.counts[row, action] > 0
-            if tried and (best < 0 or memory.values[row, action] > memory.values[row, best]):
+            if tried and (best < 0 or memory.values[row, action] >= memory.values[row, best]):
                 best = action
         if best < 0:
             return n, elapsed, False

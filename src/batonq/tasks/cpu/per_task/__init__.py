@@ -1,0 +1,1 @@
+"""E4A, the scenario "suite": every task learnt alone, with counterexamples as further vectors."""
