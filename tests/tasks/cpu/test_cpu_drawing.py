@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from batonq.study.figures import PALETTE, Curve, files
-from batonq.study.rows import Interval
-from batonq.tasks.cpu.drawing import BESIDE, gap, handoffs, learning
+from batonq.study.figures import PALETTE, files
+from batonq.tasks.cpu.drawing import BESIDE, handoffs
 from batonq.tasks.cpu.listing import PASSING
 
 PROGRAMS = {
@@ -68,22 +66,8 @@ def test_it_becomes_a_file_with_text_that_can_be_read() -> None:
     assert pdf.startswith(b"%PDF")
 
 
-def test_learning_is_on_a_logarithmic_scale() -> None:
-    curve = Curve(np.geomspace(100, 1e6, 5), np.linspace(0, 1, 10).reshape(2, 5))
-    figure = learning({"icq": curve, "random": curve}, "share right", {"feasible": 1.0})
-    assert figure.axes[0].get_xscale() == "log"
-    assert said(figure) == ["icq", "random", "feasible"]
-
-
-def test_the_gap_has_a_tick_a_view_and_what_was_predicted() -> None:
-    shares = [(16, Interval(1.0)), (1, Interval(0.2, 0.1, 0.3)), (4, Interval(0.8, 0.7, 0.9))]
-    figure = gap({"icq": shares}, [(1, 0.25), (4, 0.75), (16, 1.0)])
-    axes = figure.axes[0]
-    assert [one.get_text() for one in axes.get_xticklabels()] == ["1", "4", "16"]
-    assert said(figure) == ["icq", "predicted"]
-    measured, predicted = (
-        one.get_xydata().tolist() for one in axes.lines if len(one.get_xydata()) == 3
-    )
-    assert measured == [[1, 0.2], [4, 0.8], [16, 1.0]]
-    assert predicted == [[1, 0.25], [4, 0.75], [16, 1.0]]
-    assert said(gap({"icq": shares})) == ["icq"]
+def test_what_nobody_began_has_its_name_only() -> None:
+    figure = handoffs({"empty": (), **PROGRAMS})
+    assert words(figure)[0] == "empty"
+    assert len(cells(figure)) == 6
+    assert cells(handoffs({"empty": ()})) == []

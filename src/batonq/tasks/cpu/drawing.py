@@ -1,7 +1,7 @@
-"""Drawings of the CPU experiment: who wrote what in which order, learning, and the gap.
+"""How control went round, drawn: who wrote what, in which order.
 
 All is in the figures' own ink and palette, so a page can show it light and dark. An agent has one
-colour everywhere, and its name stands beside it.
+colour everywhere, and its name stands in every cell.
 """
 
 from __future__ import annotations
@@ -14,9 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from batonq.study import figures
-from batonq.study.figures import INK, PALETTE, PAPER, SETTINGS, Curve, blank
-from batonq.study.rows import Interval
+from batonq.study.figures import INK, PALETTE, PAPER, SETTINGS, blank
 from batonq.tasks.cpu.listing import PASSING
 from batonq.tasks.cpu.machine.table import AGENTS
 
@@ -37,14 +35,14 @@ def handoffs(programs: Mapping[str, Options]) -> Figure:
 
     Args:
         programs: per name (agent, instruction or "pass") of every option, as in `Listed.options`;
-            at least one program with at least one option.
+            at least one program. One without options has its name only.
     """
     rows = [
         (name if start == 0 else "", options[start : start + BESIDE], start > 0)
         for name, options in programs.items()
-        for start in range(0, len(options), BESIDE)
+        for start in range(0, max(len(options), 1), BESIDE)
     ]
-    wide = max(len(row) for _, row, _ in rows)
+    wide = max(1, *(len(row) for _, row, _ in rows))
     figure, axes = blank(NAMES + CELL[0] * wide, CELL[1] * len(rows) + 0.6)
     with mpl.rc_context(SETTINGS):
         axes.set(xlim=(-NAMES / CELL[0], wide), ylim=(len(rows), 0))
@@ -55,8 +53,9 @@ def handoffs(programs: Mapping[str, Options]) -> Figure:
             for place, (agent, what) in enumerate(row):
                 _cell(axes, place, height, agent, what)
             agents = [agent for agent, _ in row]
-            before = rows[height - 1][1][-1][0] if continued else agents[0]
-            for place, (one, other) in enumerate(zip([before, *agents], agents, strict=False)):
+            before = rows[height - 1][1][-1:] if continued else row[:1]
+            pairs = zip([*(agent for agent, _ in before), *agents], agents, strict=False)
+            for place, (one, other) in enumerate(pairs):
                 if one != other:
                     axes.plot([place], [height + 0.5], ">", color=INK, markersize=4, zorder=3)
         used = {agent for options in programs.values() for agent, _ in options}
@@ -66,52 +65,6 @@ def handoffs(programs: Mapping[str, Options]) -> Figure:
         if any(what == PASSING for options in programs.values() for _, what in options):
             own.append(frame)
         figure.legend(handles=own, loc="outside lower center", ncols=len(own))
-    return figure
-
-
-def learning(
-    learners: Mapping[str, Curve], y_label: str, levels: Mapping[str, float] | None = None
-) -> Figure:
-    """Draw shares over handoffs, these on a logarithmic scale: mean over seeds, 95 % bands.
-
-    Args:
-        learners: per learner its curve; handoffs are above 0.
-        y_label: of what it is the share.
-        levels: named horizontal lines, such as what is feasible.
-    """
-    figure = figures.curves(learners, "handoffs", y_label, levels)
-    figure.axes[0].set_xscale("log")
-    return figure
-
-
-def gap(
-    measured: Mapping[str, Sequence[tuple[int, Interval]]],
-    predicted: Sequence[tuple[int, float]] = (),
-    y_label: str = "share proved",
-) -> Figure:
-    """Draw what is lost behind an interface: shares against the number of vectors agents see.
-
-    Args:
-        measured: per learner (visible vectors, at least 1; share with its interval).
-        predicted: (visible vectors, share) as the gap of the interface foretells it.
-        y_label: of what it is the share.
-    """
-    groups = dict(measured)
-    if predicted:
-        groups["predicted"] = [(count, Interval(share)) for count, share in predicted]
-    figure = figures.frontier(
-        {
-            name: [(Interval(float(count)), share) for count, share in points]
-            for name, points in groups.items()
-        },
-        "test vectors that agents see",
-        y_label,
-        log_cost=True,
-    )
-    counts = sorted({count for points in groups.values() for count, _ in points})
-    axes = figure.axes[0]
-    axes.set_xticks(counts, [str(count) for count in counts])
-    axes.set_ylim(-0.03, 1.03)
     return figure
 
 
