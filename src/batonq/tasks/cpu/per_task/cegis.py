@@ -73,7 +73,8 @@ def solve(
         DataError: the prover is not installed.
     """
     tests = vectors(task, n_vectors, generator(seed, _TESTS))
-    spent, met, last = 0, [], None
+    spent, last = 0, None
+    met: list[tuple[int, ...]] = []
     while True:
         learn = _random if learner == "random" else _learnt
         rng = generator(seed, _ROUNDS, len(met))
