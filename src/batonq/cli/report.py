@@ -70,7 +70,7 @@ def _show_program(
         json.dump(dissected, sys.stdout, allow_nan=False)
         print()
         return
-    print(f"{name}: {dissected['title']}")
+    print(f"{name}: {dissected['title']}" if dissected["title"] else name)
     print(
         f"{found.learner}, {found.where}, seed number {found.seed}, after {found.handoffs:,} "
         f"{'handoffs' if found.options else 'instructions executed'}; "
