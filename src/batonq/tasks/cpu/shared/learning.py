@@ -7,7 +7,7 @@ vectors, proved by Z3, and right on fresh inputs in Unicorn.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy as np
 from batonq.base.files import Json
 from batonq.base.seeds import generator
 from batonq.icq.behaviour import epsilon_greedy
-from batonq.icq.clocks import constant
+from batonq.icq.clocks import constant, rescaled_linear
 from batonq.study.experiment import Cell
 from batonq.tasks.cpu.learning.jobs import Job, Jobs
 from batonq.tasks.cpu.learning.learn import GAMMA, Apprentices, Settings, Written, bench, written
@@ -37,12 +37,12 @@ HANDOFFS: Final = 60_000_000
 QUICK_HANDOFFS: Final = 4_000_000
 POINTS: Final = 12  # at which programs are judged while agents learn
 QUICK_POINTS: Final = 4
-# Just above the value of a program that two instructions more complete: then whatever could still
-# make a program shorter looks better than the program known, until it has been tried.
-HOPE: Final = GAMMA**1.9
-EXPLORING: Final = 0.01  # hope explores; chance is there for what no value tells apart
-STEP: Final = 1.0  # the machine and its durations are deterministic
-NARROW_STEP: Final = 0.1  # what is seen of fewer vectors, and what comes of a workflow, are not
+# Just above the value of a program that two instructions complete: then whatever could still make
+# a program shorter looks better than the program known, until it has been tried. Chance is there
+# only for what no value tells apart. The machine and its durations are deterministic, hence step 1.
+WHOLE: Final = Settings("icq", constant(1.0), epsilon_greedy(0.01), GAMMA**1.9)
+# What is seen of fewer vectors is not a state, and what comes of a workflow is no function of it.
+NARROW: Final = Settings("icq", rescaled_linear(GAMMA), epsilon_greedy(0.2), GAMMA**3)
 WRONG: Final = "wrong on a test vector"
 
 
@@ -93,14 +93,10 @@ class Lesson:
 
     @property
     def settings(self) -> Settings:
-        """How they learn; a smaller step where targets are not a function of what is seen."""
+        """How they learn: one rule where targets are a function of what is seen, one elsewhere."""
         exact = self.view == VIEWS[0] and self.learner != "monte_carlo"
-        return Settings(
-            "icq" if self.learner == "centralised" else self.learner,
-            constant(STEP if exact else NARROW_STEP),
-            epsilon_greedy(EXPLORING),
-            HOPE,
-        )
+        learner = "icq" if self.learner == "centralised" else self.learner
+        return replace(WHOLE if exact else NARROW, learner=learner)
 
 
 @dataclass(eq=False)

@@ -16,7 +16,7 @@ from batonq.study.rows import Row, Scalar
 from batonq.study.tables import text
 from batonq.tasks.cpu.options import SHARED
 from batonq.tasks.cpu.shared import gap, sections
-from batonq.tasks.cpu.shared.learning import EXPLORING, HOPE, NARROW_STEP, STEP, VIEWS
+from batonq.tasks.cpu.shared.learning import NARROW, VIEWS, WHOLE
 from batonq.tasks.cpu.shared.sections import Output, Readings, figures_of
 
 FEWEST: Final = 60  # jobs
@@ -25,14 +25,18 @@ SEEDS: Final = 5
 PARTS: Final = (gap,)  # what else is in the report; each takes the outputs of all parts
 
 CHOICES: Final = (
-    f"Step: {STEP:g} with all 16 vectors in view, where what comes of an action is a function of "
-    f"what is seen; {NARROW_STEP:g}, the same for all narrower views, and for Monte Carlo.",
-    f"Actions never tried are hoped to be worth {HOPE:.3f}, just above gamma^2: whatever could "
-    f"still shorten a program is tried. Exploration by chance: {EXPLORING:g}.",
+    f"With all 16 vectors in view what comes of an action is a function of what is seen: step 1, "
+    f"exploration by chance {WHOLE.behaviour.parameter:g}, and actions never tried are hoped to be "
+    f"worth {WHOLE.hope:.3f}, just above gamma^2, so that whatever could still shorten a program "
+    "is tried.",
+    "All narrower views, and Monte Carlo, have another rule, one for all of them: step "
+    f"1 / (1 + (1 - gamma) n) at the n-th update, chance {NARROW.behaviour.parameter:g}, hope "
+    f"{NARROW.hope:.3f}.",
     "Jobs that end well are posed more rarely, down to a twentieth.",
     "The first agent of a crew (MOV) is given every job; a job is broken off after 7 primitive "
     "steps, after 12 with memory.",
-    "All learners have the same handoffs, view (but for the dialled one), hope and behaviour.",
+    "All learners have the same handoffs. IC-Q, no scalar and the centralised learner with the "
+    "full view have the same rule.",
 )
 LIMITS: Final = (
     "Jobs are small: a search over programs finds every optimum within seconds. What is shown is "
