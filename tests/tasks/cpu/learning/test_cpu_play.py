@@ -103,7 +103,7 @@ class Plain:
                 execute(item.op, item.dst, item.src, words)
                 duration = item.duration
             elapsed += duration
-            steps.append((key, action, duration))
+            steps.append([key, action, duration, None])
             wanted = self.given.wanted[job][0]
             ended = bool((words[self.given.jobs[job].task.outputs[0].word] == wanted).all())
             before, quote = key, 0.0
@@ -113,20 +113,27 @@ class Plain:
                     quote = float(self.values[key][self.permitted(receiver, words)[0]].max())
                     self.crossed += receiver != agent
                 agent = receiver
-            if self.settings.learner != "monte_carlo":
+                steps[-1][3] = (key, self.permitted(agent, words)[0])
+            if self.settings.learner not in ("monte_carlo", "icq_late"):
                 reward = GAMMA**duration if ended else 0.0
                 self.move(before, action, reward + GAMMA**duration * quote)
         if self.settings.learner == "monte_carlo":
             value = float(ended)
-            for one_key, action, duration in reversed(steps):
+            for one_key, action, duration, _ in reversed(steps):
                 value *= GAMMA**duration
                 self.move(one_key, action, value)
+        if self.settings.learner == "icq_late":
+            for one_key, action, duration, received in reversed(steps):
+                value = 1.0
+                if received is not None:
+                    value = float(self.values[received[0]][received[1]].max())
+                self.move(one_key, action, GAMMA**duration * value)
         aim = self.settings.rarest if ended else 1.0
         self.eagerness[job] += self.settings.ease * (aim - self.eagerness[job])
         self.handoffs += len(steps)
 
 
-@pytest.mark.parametrize("learner", ["icq", "no_scalar", "monte_carlo"])
+@pytest.mark.parametrize("learner", ["icq", "icq_late", "no_scalar", "monte_carlo"])
 @pytest.mark.parametrize("view", [5, 1])
 def test_the_loop_equals_a_plain_one(learner: str, view: int) -> None:
     given = jobs("x & (x - 1)", "-x", "smax(x, y)", "x & y")

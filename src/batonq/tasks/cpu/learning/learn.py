@@ -20,7 +20,7 @@ from batonq.tasks.cpu.machine.program import Program
 
 GAMMA: Final = 0.9
 HOPE: Final = GAMMA**3  # of what was never tried: "three more instructions, perhaps"
-LEARNERS: Final = ("icq", "no_scalar", "monte_carlo", "random")
+LEARNERS: Final = ("icq", "icq_late", "no_scalar", "monte_carlo", "random")
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,9 @@ class Settings:
     """How agents learn.
 
     Attributes:
-        learner: one of `LEARNERS`; a centralised learner is "icq" with a crew of one.
+        learner: one of `LEARNERS`; a centralised learner is "icq" with a crew of one. In
+            "icq_late" receivers answer once they have been answered themselves, hop by hop back
+            from the workflow's end (see `icq.variants`).
         clock: step sizes.
         behaviour: how actions are drawn while learning.
         hope: value of what was never tried, in [0, 1].
@@ -216,4 +218,5 @@ def _rule(settings: Settings) -> Rule:
         learner.returns,
         settings.ease,
         settings.rarest,
+        learner.late,
     )

@@ -23,6 +23,10 @@ from batonq.tasks.cpu.machine.interpreter import execute
 from batonq.tasks.cpu.machine.words import FLAGS
 
 LONGEST = 64  # most options of a workflow
+# One option of a workflow under way: row of values, row of permitted actions, and what was done.
+STEP = np.dtype(
+    [("row", np.int64), ("permitted", np.int64), ("action", np.int64), ("duration", np.int64)]
+)
 
 _target = compiled(update.target)
 _step = compiled(update.step)
@@ -60,6 +64,7 @@ class Rule(NamedTuple):
         returns: learn from what came of the whole workflow instead of quotes (Monte Carlo).
         ease: how fast jobs that end well become rarer, in [0, 1); 0 poses all equally often.
         rarest: the share of its turns that a job always done keeps, in (0, 1].
+        late: receivers answer when they have been answered themselves, after the workflow.
     """
 
     clock: Clock
@@ -69,6 +74,7 @@ class Rule(NamedTuple):
     returns: bool
     ease: float
     rarest: float
+    late: bool
 
 
 @compiled
@@ -182,8 +188,7 @@ def play(
         (options run, quotes that crossed from one agent to another).
     """
     words = np.empty(bench.start.shape[1:], np.uint32)
-    rows, actions = np.empty(LONGEST, np.int64), np.empty(LONGEST, np.int64)
-    durations = np.empty(LONGEST, np.int64)
+    way = np.empty(LONGEST + 1, STEP)
     count, crossed = 0, 0
     room = min(len(memory.values), int(FULL * len(memory.keys))) - LONGEST - 1
     while count < handoffs and memory.used[0] < room:
@@ -195,7 +200,8 @@ def play(
         while not ended and elapsed < bench.length[job] and n < LONGEST:
             action, _ = choose(memory.values, row, bench.mask, permitted, rule.behaviour, rng)
             _, receiver, duration = perform(bench, crew, agent, action, words)
-            rows[n], actions[n], durations[n] = row, action, duration
+            way[n]["row"], way[n]["permitted"], way[n]["action"] = row, permitted, action
+            way[n]["duration"] = duration
             n, elapsed, before = n + 1, elapsed + duration, row
             ended = right(words, bench.outputs, bench.wanted, job)
             reward, quote, discount = 0.0, 0.0, _discount(bench.gamma, float(duration))
@@ -206,22 +212,44 @@ def play(
             else:
                 row = met(memory, bench, job, receiver, words, rule.hope, rng)
                 permitted = mask_row(bench, crew, receiver, words)
+                way[n]["row"], way[n]["permitted"] = row, permitted
                 if receiver == agent or not rule.silent:
                     quote = _quote(memory.values, row, bench.mask, permitted)
                     crossed += receiver != agent
                 agent = receiver
-            if not rule.returns:
+            if not rule.returns and not rule.late:
                 move(memory, rule.clock, before, action, _target(reward, discount, quote))
-        if rule.returns:
-            value = 1.0 if ended else 0.0
-            for back in range(n - 1, -1, -1):
-                value = _target(0.0, _discount(bench.gamma, float(durations[back])), value)
-                move(memory, rule.clock, rows[back], actions[back], value)
+        if rule.returns or rule.late:
+            look_back(memory, bench, rule, way, n, ended)
         if rule.ease > 0.0:
             aim = rule.rarest if ended else 1.0
             eagerness[job] = _step(eagerness[job], aim, rule.ease)
         count += n
     return count, crossed
+
+
+@compiled
+def look_back(
+    memory: Memory, bench: Bench, rule: Rule, way: np.ndarray, n: int, ended: bool
+) -> None:
+    """Learn from the last option of a workflow to its first, once it is over.
+
+    Args:
+        memory: updated in place.
+        bench: the jobs.
+        rule: of Monte Carlo, or with late answers (and quotes that cross).
+        way: steps, an array of `STEP`; entry `n` has what the last receiver saw.
+        n: options run.
+        ended: whether the outputs came out right.
+    """
+    value = 1.0 if ended else 0.0
+    for back in range(n - 1, -1, -1):
+        one, after = way[back], way[back + 1]
+        discount = _discount(bench.gamma, float(one["duration"]))
+        if rule.late and not (ended and back == n - 1):
+            value = _quote(memory.values, after["row"], bench.mask, after["permitted"])
+        value = _target(0.0, discount, value)
+        move(memory, rule.clock, one["row"], one["action"], value)
 
 
 @compiled
