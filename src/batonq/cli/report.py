@@ -20,7 +20,7 @@ def report(
     ] = None,
     where: Annotated[
         str | None,
-        typer.Option("--set", help="With --program: exact, widened, or as the run calls it."),
+        typer.Option("--set", help="With --program: exact, widened, vectors16 ..."),
     ] = None,
     learner: Annotated[
         str | None, typer.Option(help="With --program: who wrote it, such as icq.")

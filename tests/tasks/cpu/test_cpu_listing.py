@@ -69,16 +69,16 @@ def test_options_tell_lines_from_passes(team: Callable[..., Crew]) -> None:
 
 
 def test_a_proved_program_comes_first_then_icqs() -> None:
-    programs = [
+    found = [
         listed(learner="icq", verdict="budget spent"),
         listed(learner="mcmc", where="widened"),
         listed(learner="icq", seed=1),
         listed(named("p02")),
         replace(listed(seed=2), program=None),
     ]
-    assert chosen(programs, "p01") == (programs[2], 2)
-    assert chosen(programs, "p01", where="widened") == (programs[1], 0)
-    assert chosen(programs, "p01", seed=0, learner="icq") == (programs[0], 0)
+    assert chosen(found, "p01") == (found[2], 2)
+    assert chosen(found, "p01", where="widened") == (found[1], 0)
+    assert chosen(found, "p01", seed=0, learner="icq") == (found[0], 0)
 
 
 @pytest.mark.parametrize(
