@@ -45,10 +45,13 @@ def shortest(task: Task, tests: Vectors, budget: int) -> Search:
     """A shortest program of at most `task.length` instructions that is right on the vectors."""
     parents, items = np.zeros((2, budget + 1), np.int32)
     words = np.array([output.word for output in task.outputs])
+    start, wanted = task.start(tests), task.wanted(tests)
+    if right(start, words, wanted):
+        return Search((), 0)
     goal, executed, whole = _search(
-        task.start(tests),
+        start,
         words,
-        task.wanted(tests),
+        wanted,
         encode(task.menu),
         task.length,
         budget,
@@ -87,33 +90,15 @@ def right(
 
 
 @compiled
-def _remade(
-    menu: Int64[np.ndarray, "item 3"],
-    parents: Int[np.ndarray, " node"],
-    items: Int[np.ndarray, " node"],
-    node: int,
-    level: int,
-    path: Int64[np.ndarray, " level"],
-    states: UInt32[np.ndarray, "level word vector"],
-    left: int,
+def _path_again(
+    parents: Int[np.ndarray, " node"], node: int, level: int, path: Int64[np.ndarray, " level"]
 ) -> int:
-    """Make `states[level]` that of a node. Returns instructions executed; -1: more than `left`.
-
-    `path` holds the nodes, one a level, whose states are at hand; a node's ancestor on a level is
-    the one at hand wherever it is so on a deeper level.
-    """
-    first = level
-    while path[first] != node:
-        path[first] = node
+    """Make `path`, one node a level, that to `node`. Returns the last level that is as before."""
+    while path[level] != node:
+        path[level] = node
         node = parents[node]
-        first -= 1
-    if level - first > left:
-        return -1
-    for k in range(first + 1, level + 1):
-        item = items[path[k]]
-        states[k] = states[k - 1]
-        execute(menu[item, 0], menu[item, 1], menu[item, 2], states[k])
-    return level - first
+        level -= 1
+    return level
 
 
 @compiled
@@ -131,11 +116,13 @@ def _search(
 
     Args:
         start: the words at the start, which is node 0.
-        words, wanted: the output words, and what they are to hold.
+        words: the output words.
+        wanted: what they are to hold.
         menu: all instructions.
         length: most instructions of a program.
         budget: instructions to execute at most.
-        parents, items: filled with each node's parent and the instruction that led to it.
+        parents: filled with each node's parent.
+        items: filled with the number of the instruction that led to each.
     """
     slots = 1
     while slots * FULL < len(parents):
@@ -144,33 +131,30 @@ def _search(
     states = np.zeros((length + 1, *start.shape), np.uint32)
     path = np.full(length + 1, -1)
     states[0], path[0] = start, 0
-    tests = start.shape[1]
-    key = key_of(_BASIS, start, tests)
+    key = key_of(_BASIS, start, start.shape[1])
     keys[slot_of(keys, key)] = key
-    if right(start, words, wanted):
-        return 0, 0, True
     used, executed, begin = 1, 0, 0
     for level in range(length):
         end = used
         for node in range(begin, end):
-            again = _remade(menu, parents, items, node, level, path, states, budget - executed)
-            if again < 0:
-                return -1, executed, False
-            executed += again
-            tried = states[level + 1]
+            known = _path_again(parents, node, level, path)
             path[level + 1] = -1
-            for item in range(len(menu)):
+            for k in range(known - level, len(menu)):  # below 0: the path's own
                 if executed == budget:
                     return -1, executed, False
-                tried[:] = states[level]
-                if not execute(menu[item, 0], menu[item, 1], menu[item, 2], tried):
+                to = min(level + k, level) + 1
+                item = k if k >= 0 else items[path[to]]
+                states[to] = states[to - 1]
+                if not execute(menu[item, 0], menu[item, 1], menu[item, 2], states[to]):
                     continue
                 executed += 1
+                if k < 0:
+                    continue
                 parents[used], items[used] = node, item
-                if right(tried, words, wanted):
+                if right(states[to], words, wanted):
                     return used, executed, True
                 if level + 1 < length:
-                    key = key_of(_BASIS, tried, tests)
+                    key = key_of(_BASIS, states[to], start.shape[1])
                     slot = slot_of(keys, key)
                     if keys[slot] == 0:
                         keys[slot] = key
