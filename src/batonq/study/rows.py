@@ -15,9 +15,9 @@ from batonq.base.files import Json
 SCHEMA: Final = 1  # version of the rows and of the run folder
 
 LEARNERS: Final = frozenset(
-    {"oracle", "feasible", "centralised", "icq", "icq_neural", "icq_phased", "no_scalar"}
-    | {"monte_carlo", "random", "best_single", "majority", "weighted_vote", "agreement"}
-    | {"cascade", "fixed", "bandit", "text_router"}
+    {"oracle", "feasible", "centralised", "icq", "icq_late", "icq_neural", "icq_phased"}
+    | {"no_scalar", "monte_carlo", "random", "best_single", "majority", "weighted_vote"}
+    | {"agreement", "cascade", "fixed", "bandit", "text_router"}
     | {"shortest_path", "q_routing", "q_routing_queue", "predictive_q_routing"}
     | {"dual_q_routing", "replan"}
     | {"breadth_first", "mcmc", "sygus"}

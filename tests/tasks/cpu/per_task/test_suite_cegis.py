@@ -134,14 +134,14 @@ def test_random_agents_draw_evenly_and_keep_to_the_length():
     agents, items = np.empty(LONGEST, np.int64), np.empty(LONGEST, np.int64)
     assert wander(world, 3, 0, agents, items, rng) == (0, 0)
     hits, total = 0, 0
-    while total < 400_000:
-        count, n = wander(world, 3, 400_000 - total, agents, items, rng)
+    while total < 200_000:
+        count, n = wander(world, 3, 200_000 - total, agents, items, rng)
         total += count
         hits += n > 0
         if n:
             written = [k for k in items[:n] if k < 3]
             assert [task.menu[k].text for k in written] == [one.text for one in task.reference]
-    assert total == 400_000
+    assert total == 200_000
     # One agent with three instructions and passing: right are the order, and it with one pass
     # before, between (twice). A workflow has 3 options, or 4 with at least one pass among the
     # first three, so its mean is 3 + (1 - 27 / 64).

@@ -122,10 +122,10 @@ def test_a_wrong_program_in_unicorn_misses_a_line():
 
 def test_cells_of_the_whole_suite():
     made = cells(CpuOptions("suite"))
-    assert len(made) == 48 * (8 + 7)
+    assert len(made) == 48 * (9 + 8)
     assert len({cell.key for cell in made}) == len(made)
     assert {cell.config["seeds"] for cell in made} == {5}
-    assert len(cells(CpuOptions("suite", quick=True))) == len(settings.QUICK_TASKS) * 15
+    assert len(cells(CpuOptions("suite", quick=True))) == len(settings.QUICK_TASKS) * 17
 
 
 def test_a_specification_file_is_a_task_with_its_own_menu(tmp_path):

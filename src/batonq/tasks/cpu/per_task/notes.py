@@ -33,6 +33,9 @@ CHOICES: Final = (
     "epsilon .05. Untried actions are hoped to lead to a program that takes all the steps, so "
     "that one that is found is written at once. One setting for all tasks and sets. Handoffs of "
     "greedy writing count.",
+    "icq is the on-line learner: a receiver answers at once. In icq_late it answers when it has "
+    "been answered itself, hop by hop back from the workflow's end, so that what the last one "
+    "found reaches all of them at once; it is still one number per handoff. centralised answers at once.",
     "exact: the distinct instructions of the reference. widened: every row of the reference over "
     "all its registers, words of memory, and values.",
     "mcmc is given 2 million times the program's length of executed instructions, so that it can "

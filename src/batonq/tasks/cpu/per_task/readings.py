@@ -67,13 +67,12 @@ class Readings:
         self, menu: str, who: str, group: str = ALL, within: float = np.inf
     ) -> Bool[np.ndarray, "seed task"]:
         """Whether each task was proved with each seed, after at most `within` of the budget."""
-        return np.array(
-            [
-                [one["proved"] and one["spent"] <= within for one in trials]
-                for task in self.tasks(menu, group)
-                if (trials := self.trials(menu, who, task["name"]))
-            ]
-        ).T
+        found = [
+            [bool(one["proved"] and one["spent"] <= within) for one in trials]
+            for task in self.tasks(menu, group)
+            if (trials := self.trials(menu, who, task["name"]))
+        ]
+        return np.array(found).T if found else np.zeros((0, 0), np.bool_)
 
     def share(self, menu: str, who: str, group: str = ALL) -> Interval | None:
         """The share of tasks proved; None where there are no such tasks."""

@@ -13,7 +13,8 @@ from batonq.tasks.cpu.learning.play import LONGEST
 from batonq.tasks.cpu.suite import suite
 from batonq.tasks.cpu.task import Task
 
-LEARNERS: Final = ("icq", "centralised", "no_scalar", "monte_carlo", "random")
+ICQ: Final = ("icq", "icq_late")  # which have lines to reach
+LEARNERS: Final = (*ICQ, "centralised", "no_scalar", "monte_carlo", "random")
 PEERS: Final = ("breadth_first", "mcmc", "sygus")
 EXACT: Final = "exact"
 WIDENED: Final = "widened"

@@ -13,7 +13,7 @@ from batonq.study.lines import Line, counted, missed, to_reach
 from batonq.study.rows import Row, Scalar
 from batonq.study.tables import text
 from batonq.tasks.cpu.options import SUITE
-from batonq.tasks.cpu.per_task import sections
+from batonq.tasks.cpu.per_task import sections, settings
 from batonq.tasks.cpu.per_task.notes import CHOICES, LIMITS, TEXTS
 from batonq.tasks.cpu.per_task.readings import GROUPS, Readings
 from batonq.tasks.cpu.per_task.settings import EXACT, GIVEN, WIDENED
@@ -44,34 +44,10 @@ def summarise(config: Mapping[str, Json], outputs: Sequence[Json]) -> Summary:
 
 
 def _lines(readings: Readings, menu: str, budget: int) -> list[Line]:
-    found = []
+    found: list[Line] = []
     if menu in (EXACT, WIDENED):
-        share = readings.share(menu, "icq")
-        short = readings.share(menu, "icq", GROUPS[1])
-        detail = f"{len(readings.tasks(menu))} tasks; {GROUPS[1]}: {text(short)}"
-        if share is not None:
-            found += [
-                Line(
-                    menu,
-                    "share of tasks that IC-Q proves",
-                    share,
-                    f"at least {one:g}",
-                    share.value >= one,
-                    detail,
-                )
-                for one in SHARES
-            ]
-        margin = readings.margin(menu, "icq", "random")
-        found.append(
-            Line(
-                menu,
-                "above random at the same budget",
-                margin,
-                f"at least {MARGIN:g}",
-                margin.value >= MARGIN,
-                _widest(readings, menu, budget),
-            )
-        )
+        for who in settings.ICQ:
+            found += _compared(readings, menu, who, budget)
     ran, wrong = readings.fresh(menu)
     found.append(
         Line(
@@ -86,10 +62,30 @@ def _lines(readings: Readings, menu: str, budget: int) -> list[Line]:
     return found
 
 
-def _widest(readings: Readings, menu: str, budget: int) -> str:
+def _compared(readings: Readings, menu: str, who: str, budget: int) -> Iterator[Line]:
+    """Share proved, and how much more that is than by random agents."""
+    share, short = (readings.share(menu, who, group) for group in GROUPS[:2])
+    if share is None:
+        return
+    detail = f"{len(readings.tasks(menu))} tasks; {GROUPS[1]}: {text(short)}"
+    for one in SHARES:
+        what, wanted = f"share of tasks that {who} proves", f"at least {one:g}"
+        yield Line(menu, what, share, wanted, share.value >= one, detail)
+    margin = readings.margin(menu, who, "random")
+    yield Line(
+        menu,
+        f"{who} above random at the same budget",
+        margin,
+        f"at least {MARGIN:g}",
+        margin.value >= MARGIN,
+        _widest(readings, menu, who, budget),
+    )
+
+
+def _widest(readings: Readings, menu: str, who: str, budget: int) -> str:
     """The number of handoffs at which the margin over random is widest."""
     points = sections.points(budget)
-    margins = [readings.margin(menu, "icq", "random", point).value for point in points]
+    margins = [readings.margin(menu, who, "random", point).value for point in points]
     at = int(np.argmax(margins))
     return f"widest within {points[at]:,.0f} handoffs: {margins[at]:.3f}"
 
