@@ -30,12 +30,13 @@ CHOICES: Final = (
     "(without one, of the slowest program of that length) and one more, in which the first holder "
     "may pass; that of random agents also after as many instructions as a program may have.",
     "Learners: constant step 1, as machine and durations are deterministic; epsilon-greedy with "
-    "epsilon .05. Untried actions are hoped to lead to a program that takes all the steps, so "
+    "epsilon .02. Untried actions are hoped to lead to a program that takes all the steps, so "
     "that one that is found is written at once. One setting for all tasks and sets. Handoffs of "
     "greedy writing count.",
     "icq is the on-line learner: a receiver answers at once. In icq_late it answers when it has "
     "been answered itself, hop by hop back from the workflow's end, so that what the last one "
-    "found reaches all of them at once; it is still one number per handoff. centralised answers at once.",
+    "found reaches all of them at once; it is still one number per handoff. "
+    "centralised answers at once.",
     "exact: the distinct instructions of the reference. widened: every row of the reference over "
     "all its registers, words of memory, and values.",
     "mcmc is given 2 million times the program's length of executed instructions, so that it can "

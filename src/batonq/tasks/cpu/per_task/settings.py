@@ -30,7 +30,7 @@ SYGUS_SECONDS: Final = 10
 QUICK_SYGUS_SECONDS: Final = 2
 
 CLOCK: Final[Clock] = constant(1.0)  # the machine and its durations are deterministic
-BEHAVIOUR: Final[Behaviour] = epsilon_greedy(0.05)
+BEHAVIOUR: Final[Behaviour] = epsilon_greedy(0.02)
 
 BUDGET: Final = 2_000_000
 QUICK_BUDGET: Final = 200_000
