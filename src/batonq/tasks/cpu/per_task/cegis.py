@@ -17,7 +17,7 @@ from jaxtyping import UInt32
 
 from batonq.base.seeds import generator
 from batonq.tasks.cpu.learning.jobs import Crew, Job, Jobs, alone, crew
-from batonq.tasks.cpu.learning.learn import GAMMA, Apprentices, Settings, Written, bench, written
+from batonq.tasks.cpu.learning.learn import GAMMA, Apprentices, Written, bench, written
 from batonq.tasks.cpu.learning.play import LONGEST
 from batonq.tasks.cpu.machine.program import Program
 from batonq.tasks.cpu.per_task import settings
@@ -107,9 +107,7 @@ def _learnt(
     shorter; then learning begins anew. `learn` finishes the workflow under way and writing takes
     options too, so a step is begun only if the longest such workflows fit into the budget.
     """
-    name = "icq" if learner == "centralised" else learner
-    how = Settings(name, settings.CLOCK, settings.BEHAVIOUR, settings.hope(task))
-    jobs = _jobs(task, learner, tests)
+    how, jobs = settings.how(task, learner), _jobs(task, learner, tests)
     longest, spent = int(jobs.length[0]), 0
     agents = Apprentices(jobs, None, how, _drawn(rng))
     while (left := budget - spent - 2 * longest) > 0:

@@ -8,7 +8,7 @@ from typing import Final
 from batonq.icq.behaviour import Behaviour, epsilon_greedy
 from batonq.icq.clocks import Clock, constant
 from batonq.tasks.cpu.learning.jobs import PASS_DURATION
-from batonq.tasks.cpu.learning.learn import GAMMA
+from batonq.tasks.cpu.learning.learn import GAMMA, Settings
 from batonq.tasks.cpu.learning.play import LONGEST
 from batonq.tasks.cpu.suite import suite
 from batonq.tasks.cpu.task import Task
@@ -29,8 +29,12 @@ LOOKS: Final = (100, 2000)  # least and most handoffs between two looks at what 
 SYGUS_SECONDS: Final = 10
 QUICK_SYGUS_SECONDS: Final = 2
 
-CLOCK: Final[Clock] = constant(1.0)  # the machine and its durations are deterministic
+# The machine and its durations are deterministic, so a quote is to be taken whole; but not what
+# came of a workflow, which depends on what was tried later in it.
+CLOCK: Final[Clock] = constant(1.0)
 BEHAVIOUR: Final[Behaviour] = epsilon_greedy(0.02)
+RETURNS_CLOCK: Final[Clock] = constant(0.1)  # of Monte Carlo
+RETURNS_BEHAVIOUR: Final[Behaviour] = epsilon_greedy(0.3)
 
 BUDGET: Final = 2_000_000
 QUICK_BUDGET: Final = 200_000
@@ -93,3 +97,11 @@ def chunk(spent: int) -> int:
     """Handoffs until the next look, an eighth of those spent within `LOOKS`."""
     least, most = LOOKS
     return max(least, min(most, spent // 8))
+
+
+def how(task: Task, learner: str) -> Settings:
+    """How the agents of a learner learn a task; those of "random" do not."""
+    if learner == "monte_carlo":
+        return Settings(learner, RETURNS_CLOCK, RETURNS_BEHAVIOUR, hope(task))
+    name = "icq" if learner == "centralised" else learner
+    return Settings(name, CLOCK, BEHAVIOUR, hope(task))
