@@ -10,7 +10,7 @@ is counted: about one execution for every node that has successors.
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Int, Int64, UInt32
+from jaxtyping import Int, Int64, UInt32, UInt64
 
 from batonq.base.compiled import compiled
 from batonq.tasks.cpu.learning.memory import FULL, key_of, slot_of
@@ -43,7 +43,8 @@ def solve(task: Task, budget: int, seed: int = 0, n_vectors: int = N_VECTORS) ->
 
 def shortest(task: Task, tests: Vectors, budget: int) -> Search:
     """A shortest program of at most `task.length` instructions that is right on the vectors."""
-    parents, items = np.zeros((2, budget + 1), np.int32)
+    parents, items = np.zeros((2, budget + 1), np.int32)  # and zeros not touched cost nothing
+    keys = np.zeros(1 << int(np.ceil(np.log2((budget + 1) / FULL))), np.uint64)
     words = np.array([output.word for output in task.outputs])
     start, wanted = task.start(tests), task.wanted(tests)
     if right(start, words, wanted):
@@ -55,6 +56,7 @@ def shortest(task: Task, tests: Vectors, budget: int) -> Search:
         encode(task.menu),
         task.length,
         budget,
+        keys,
         parents,
         items,
     )
@@ -109,6 +111,7 @@ def _search(
     menu: Int64[np.ndarray, "item 3"],
     length: int,
     budget: int,
+    keys: UInt64[np.ndarray, " slot"],
     parents: Int[np.ndarray, " node"],
     items: Int[np.ndarray, " node"],
 ) -> tuple[int, int, bool]:
@@ -121,13 +124,10 @@ def _search(
         menu: all instructions.
         length: most instructions of a program.
         budget: instructions to execute at most.
+        keys: slots for the keys of states that were met, all 0.
         parents: filled with each node's parent.
         items: filled with the number of the instruction that led to each.
     """
-    slots = 1
-    while slots * FULL < len(parents):
-        slots *= 2
-    keys = np.zeros(slots, np.uint64)
     states = np.zeros((length + 1, *start.shape), np.uint32)
     path = np.full(length + 1, -1)
     states[0], path[0] = start, 0
