@@ -24,7 +24,7 @@ from batonq.tasks.cpu.machine.program import parse
 from batonq.tasks.cpu.options import CpuOptions
 from batonq.tasks.cpu.shared import gap as gaps
 from batonq.tasks.cpu.shared import model as small
-from batonq.tasks.cpu.shared.gap_sections import VIEWS
+from batonq.tasks.cpu.shared.learning import VIEWS
 from batonq.tasks.cpu.shared.model import DONE, Enumerated, enumerated
 from batonq.tasks.cpu.shared.workshop import workshop
 

@@ -9,6 +9,7 @@ tell from their own records, and against the learning loop on the same jobs.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
@@ -23,7 +24,7 @@ from batonq.bound.premises import attainable_range, oscillation
 from batonq.bound.residual import watched
 from batonq.bound.sandwich import sandwich
 from batonq.bound.serial import residual_memory
-from batonq.icq import behaviour, clocks
+from batonq.icq import behaviour
 from batonq.icq.log import Log
 from batonq.icq.observe import observe, values_of
 from batonq.icq.run import Run
@@ -37,7 +38,9 @@ from batonq.tasks.cpu.learning.learn import GAMMA, Apprentices, Settings
 from batonq.tasks.cpu.learning.search import cheapest
 from batonq.tasks.cpu.machine.program import Instruction
 from batonq.tasks.cpu.options import CpuOptions
-from batonq.tasks.cpu.shared.gap_sections import VIEWS, lines, rows, sections
+from batonq.tasks.cpu.shared.gap_lines import lines
+from batonq.tasks.cpu.shared.gap_sections import rows, sections
+from batonq.tasks.cpu.shared.learning import VIEWS, Lesson
 from batonq.tasks.cpu.shared.model import Enumerated, enumerated
 from batonq.tasks.cpu.shared.workshop import workshop
 from batonq.tasks.routing.triage.gaps import predicted, realised_by
@@ -57,9 +60,8 @@ RECORDS: Final = 1_000_000  # of agents' own records
 LOOP: Final = 1_000_000  # handoffs of the learning loop, per seed
 CERTIFIED: Final = 20_000_000  # handoffs of Theorem S
 DELTA: Final = 0.05
-QUICK: Final = 4  # a quick run has this many times fewer handoffs
+QUICK: Final = 4  # a quick run has this many times fewer handoffs, but for the tables
 FLAT: Final = 1e-9  # less is rounding
-NARROW_STEP: Final = 0.1  # of the loop's agents that do not see all: their cells are mixtures
 
 
 def plan(options: CpuOptions) -> list[Cell]:
@@ -98,7 +100,7 @@ def compute(config: Mapping[str, Json]) -> Json:
     for view in VIEWS:
         seen = shop.seen(view)
         exact = gap(seen, uniform(seen))
-        run = train(seen, handoffs=HANDOFFS // fewer, seeds=seeds, seed=number, points=1, workers=1)
+        run = train(seen, handoffs=HANDOFFS, seeds=seeds, seed=number, points=1, workers=1)
         found["views"][str(view)] = {
             "cells": seen.n_cells,
             "predicted": {**predicted(seen, exact), **_prediction(shop, exact)},
@@ -107,7 +109,7 @@ def compute(config: Mapping[str, Json]) -> Json:
             "records": _records(seen, exact, run, number, fewer),
             "loop": {
                 name: _loop(shop, exact, view, settings, seeds, LOOP // fewer)
-                for name, settings in _loops(view).items()
+                for name, settings in _loops(view, LOOP // fewer).items()
             },
         }
     return found
@@ -225,11 +227,11 @@ def _explained(log: Log) -> float | str:
     return one.explained.value
 
 
-def _loops(view: int) -> dict[str, Settings]:
-    """Settings of the learning loop: as the theory wants them, and as E4B has them."""
-    clock = clocks.constant(1.0 if view == max(VIEWS) else NARROW_STEP)
-    even = Settings(clock=clock, behaviour=behaviour.uniform(), hope=0.0, ease=0.0)
-    return {"uniform": even, "greedy": Settings(clock=clock)}
+def _loops(view: int, handoffs: int) -> dict[str, Settings]:
+    """Settings of the learning loop: as the theory wants them, and as at full scale."""
+    usual = Lesson("icq", view, handoffs, 1).settings
+    even = replace(usual, behaviour=behaviour.uniform(), hope=0.0, ease=0.0)
+    return {"uniform": even, "greedy": usual}
 
 
 def _loop(

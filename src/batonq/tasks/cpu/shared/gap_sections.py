@@ -1,4 +1,4 @@
-"""The gap of small workshops in the report: lines to reach, rows, tables and drawings."""
+"""The gap of small workshops in the report: rows, tables and drawings."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from typing import Any, Final
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
-from scipy import stats
 
 from batonq.study import figures
 from batonq.study.experiment import Drawing, Section, Table
-from batonq.study.lines import Line
 from batonq.study.rows import Interval, Row
 from batonq.tasks.cpu.options import SHARED
-from batonq.tasks.routing.triage.readings import over_instances, realised
+from batonq.tasks.cpu.shared.gap_lines import (
+    MEASURES,
+    Output,
+    bounds_of,
+    exact_of,
+    gaps_of,
+    had_of,
+    right_of,
+)
+from batonq.tasks.cpu.shared.learning import VIEWS
+from batonq.tasks.routing.triage.readings import over_instances
 
-Output = Mapping[str, Any]
-
-VIEWS: Final = (16, 8, 4, 2, 1)  # vectors that agents see; each view is nested in the one before
-MEASURES: Final = ("rms", "sup", "loss")
-ROUNDING: Final = 1e-9  # differences of exact gaps below this are none
-NONE: Final = 1e-12  # a gap of 0, as computed
-NEAR: Final = 0.01  # of a range of values of 1: how near tables are to come to the exact gap
-WHERE: Final = "gap"
 LOOPS: Final = MappingProxyType({"uniform": "loop, uniform", "greedy": "loop, epsilon-greedy"})
 TEXT: Final = (
     "Small workshops: up to 6 jobs of one crew with programs of at most 3 instructions, and a menu "
@@ -51,119 +51,18 @@ TEXT: Final = (
 )
 
 
-def _gaps(outputs: Sequence[Any]) -> list[Output]:
-    """The small workshops among a run's outputs, by number."""
-    return sorted((one for one in outputs if one["kind"] == "gap"), key=lambda one: one["number"])
-
-
-def _exact(cell: Output, view: int, measure: str) -> float:
-    return float(cell["views"][str(view)]["predicted"][measure])
-
-
-def _had(cell: Output, view: int, measure: str) -> Interval:
-    return realised(cell["views"], str(view), measure)
-
-
-def _rises(values: Sequence[float]) -> bool:
-    """Whether they grow, or stay, from each view to the next narrower one."""
-    return bool((np.diff(values) >= -ROUNDING).all())
-
-
-def lines(outputs: Sequence[Any]) -> tuple[Line, ...]:
-    """The gap is 0 with the full view, monotone, what tables have, and foretells the loss."""
-    cells = _gaps(outputs)
-    if not cells:
-        return ()
-    exact, had = (
-        {name: np.array([[of(c, v, name) for v in VIEWS] for c in cells]) for name in MEASURES}
-        for of in (_exact, lambda cell, view, name: _had(cell, view, name).value)
-    )
-    count = len(cells)
-    rises = {name: sum(_rises(row) for row in exact[name]) for name in MEASURES}
-    apart = np.abs(had["rms"] - exact["rms"])
-    means = {kind: one["rms"].mean(axis=0) for kind, one in (("exact", exact), ("realised", had))}
-    away = np.abs(had["loss"] - exact["loss"])
-    together = stats.spearmanr(exact["rms"].ravel(), had["loss"].ravel()).statistic
-    widest = float(exact["sup"][:, 0].max())
-    return (
-        Line(WHERE, "largest exact gap with the full view", widest, "0", widest <= NONE),
-        Line(
-            WHERE,
-            "small workshops where the exact gap is monotone over the nested views, L2(mu)",
-            f"{rises['rms']} of {count}",
-            "all",
-            rises["rms"] == count,
-            f"sup: {rises['sup']}, policy loss: {rises['loss']} of {count}; exact means "
-            f"{_list(means['exact'])}, realised {_list(means['realised'])}",
-        ),
-        Line(
-            WHERE,
-            "the gap that tables have is monotone over the views, L2(mu), mean over workshops",
-            _list(means["realised"]),
-            "monotone, up to what training leaves with the full view",
-            bool((np.diff(means["realised"]) >= -means["realised"][0]).all()),
-        ),
-        Line(
-            WHERE,
-            "largest |realised - exact| gap, L2(mu), over workshops and views",
-            float(apart.max()),
-            f"at most {NEAR:g}",
-            bool(apart.max() <= NEAR),
-            f"mean {apart.mean():.2g}",
-        ),
-        _bounded(cells),
-        Line(
-            WHERE,
-            "rank correlation of the exact gap, L2(mu), with the loss of IC-Q's greedy policy",
-            float(together),
-            "at least 0.8",
-            bool(together >= 0.8),
-            f"loss realised less predicted: mean size {away.mean():.2g}, largest {away.max():.2g}",
-        ),
-    )
-
-
-def _list(values: Sequence[float]) -> str:
-    return " / ".join(f"{value:.3g}" for value in values)
-
-
-def _bounded(cells: Sequence[Output]) -> Line:
-    """Whether what tables have lies inside the interval that Proposition 1 predicts."""
-    inside, total = 0, 0
-    for cell in cells:
-        for view in VIEWS:
-            low, high = _bounds(cell, view)
-            had = _had(cell, view, "sup")
-            slack = max(NEAR, (had.high or had.value) - had.value)
-            inside += low - slack <= had.value <= high + slack
-            total += 1
-    return Line(
-        WHERE,
-        "realised sup inside the predicted interval, with the slack of its own 95 % interval",
-        f"{inside} of {total}",
-        "all but 5 %",
-        inside >= 0.95 * total,
-        "from |eta| / (1 + beta) to the signed resolvent",
-    )
-
-
-def _bounds(cell: Output, view: int) -> tuple[float, float]:
-    found = cell["views"][str(view)]["predicted"]
-    return found["low"], min(found["high"], found["resolvent"])
-
-
 def rows(outputs: Sequence[Any]) -> tuple[Row, ...]:
     """Exact, realised and estimated figures by view, means over small workshops."""
-    return tuple(_rows(_gaps(outputs)))
+    return tuple(_rows(gaps_of(outputs)))
 
 
 def _rows(cells: Sequence[Output]) -> Iterator[Row]:
     for view in VIEWS if cells else ():
         for name in MEASURES:
             where = _setting(view, f"gap {name}")
-            exact = over_instances(_exact(cell, view, name) for cell in cells)
+            exact = over_instances(exact_of(cell, view, name) for cell in cells)
             yield exact.row(where, "icq", "term")
-            yield over_instances(_had(c, view, name).value for c in cells).row(
+            yield over_instances(had_of(c, view, name).value for c in cells).row(
                 where, "icq", "measured"
             )
         seen = [cell["views"][str(view)] for cell in cells]
@@ -199,7 +98,7 @@ def sections(
         measured: by number of vectors, the share of jobs proved at full scale, to be drawn beside
             what the small workshops foretell.
     """
-    cells = _gaps(outputs)
+    cells = gaps_of(outputs)
     if not cells:
         return ()
     drawings = (
@@ -227,8 +126,8 @@ def _means(cells: Sequence[Output]) -> Table:
     for view in VIEWS:
         figures_of: list[Interval] = []
         for name in MEASURES:
-            figures_of.append(over_instances(_exact(cell, view, name) for cell in cells))
-            figures_of.append(over_instances(_had(cell, view, name).value for cell in cells))
+            figures_of.append(over_instances(exact_of(cell, view, name) for cell in cells))
+            figures_of.append(over_instances(had_of(cell, view, name).value for cell in cells))
         told.append((view, *figures_of))
     kinds = [f"{kind} {name}" for name in ("L2(mu)", "sup", "loss") for kind in ("exact", "had")]
     return Table("Gap: means over small workshops", ("vectors", *kinds), tuple(told))
@@ -238,19 +137,19 @@ def _instances(cells: Sequence[Output]) -> Table:
     told = []
     for cell in cells:
         for view in VIEWS:
-            low, high = _bounds(cell, view)
+            low, high = bounds_of(cell, view)
             told.append(
                 (
                     f"{cell['number']}, {cell['crew']}",
                     view,
                     cell["views"][str(view)]["cells"],
-                    _exact(cell, view, "rms"),
-                    _had(cell, view, "rms"),
+                    exact_of(cell, view, "rms"),
+                    had_of(cell, view, "rms"),
                     f"{low:.3g} to {high:.3g}",
-                    _exact(cell, view, "sup"),
-                    _had(cell, view, "sup"),
-                    _exact(cell, view, "loss"),
-                    _had(cell, view, "loss"),
+                    exact_of(cell, view, "sup"),
+                    had_of(cell, view, "sup"),
+                    exact_of(cell, view, "loss"),
+                    had_of(cell, view, "loss"),
                 )
             )
     columns = ("workshop", "vectors", "cells", "L2(mu)", "had", "bounds on sup", "sup", "had")
@@ -336,10 +235,10 @@ def _gap_figure(cells: Sequence[Output]) -> Figure:
         for index, cell in enumerate(cells):
             colour = figures.PALETTE[index % len(figures.PALETTE)]
             places = np.arange(len(VIEWS)) + 0.04 * (index - len(cells) / 2)
-            found = [_had(cell, view, "rms") for view in VIEWS]
+            found = [had_of(cell, view, "rms") for view in VIEWS]
             middle = np.array([one.value for one in found])
             ends = np.array([[one.low or 0.0, one.high or one.value] for one in found]).T
-            exact = [_exact(cell, view, "rms") for view in VIEWS]
+            exact = [exact_of(cell, view, "rms") for view in VIEWS]
             axes.plot(places, exact, color=colour, linewidth=0.8)
             axes.errorbar(
                 places,
@@ -375,10 +274,4 @@ def _foretold(cells: Sequence[Output], measured: Mapping[int, Interval]) -> Figu
 
 def _right(cells: Sequence[Output], view: int, *part: str) -> Interval:
     """Share of jobs done behind a view, mean over small workshops."""
-    shares = []
-    for cell in cells:
-        found = cell["views"][str(view)]
-        for name in part:
-            found = found[name]
-        shares.append(float(np.mean(found["right"])))
-    return over_instances(shares)
+    return over_instances(right_of(cell, view, *part) for cell in cells)
