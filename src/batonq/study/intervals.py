@@ -6,7 +6,8 @@ learners that answered the same questions are paired.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -85,3 +86,8 @@ def bootstrap(
         rng=np.random.default_rng(seed),
     ).confidence_interval
     return Interval(value, float(limits.low), float(limits.high), count, "questions")
+
+
+def over_instances(values: Iterable[float]) -> Interval:
+    """Mean over instances with its t-interval."""
+    return replace(over_seeds(np.array(list(values))), n_kind="instances")

@@ -7,10 +7,11 @@ import json
 import numpy as np
 import pytest
 
+from batonq.study.gaps import root, square
 from batonq.study.rows import LEARNERS, METRICS
 from batonq.tasks.routing.options import RoutingOptions
 from batonq.tasks.routing.triage import settings
-from batonq.tasks.routing.triage.readings import covered, monotone, root, square
+from batonq.tasks.routing.triage.readings import covered, monotone
 from batonq.tasks.routing.triage.scenario import cells, identity, run_cell, summarise
 
 QUICK = RoutingOptions(scenario="triage", quick=True, seeds=2)

@@ -33,6 +33,7 @@ from batonq.smdp.chain import mixing_time
 from batonq.smdp.model import FiniteICSMDP
 from batonq.smdp.policies import uniform
 from batonq.study.experiment import Cell
+from batonq.study.gaps import predicted, realised_by
 from batonq.tasks.cpu.learning.jobs import Job, Jobs, crew
 from batonq.tasks.cpu.learning.learn import GAMMA, Apprentices, Settings
 from batonq.tasks.cpu.learning.search import cheapest
@@ -43,7 +44,6 @@ from batonq.tasks.cpu.shared.gap_sections import rows, sections
 from batonq.tasks.cpu.shared.learning import VIEWS, Lesson
 from batonq.tasks.cpu.shared.model import Enumerated, enumerated
 from batonq.tasks.cpu.shared.workshop import workshop
-from batonq.tasks.routing.triage.gaps import predicted, realised_by
 
 __all__ = ["compute", "drawn", "lines", "plan", "rows", "sections"]
 

@@ -9,10 +9,11 @@ import numpy as np
 from jaxtyping import Float
 from scipy import stats
 
+from batonq.study.gaps import realised
+from batonq.study.intervals import over_instances
 from batonq.study.lines import Line
 from batonq.study.rows import Interval
 from batonq.tasks.cpu.shared.learning import VIEWS
-from batonq.tasks.routing.triage.readings import over_instances, realised
 
 Output = Mapping[str, Any]
 

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from batonq.study import figures
 from batonq.study.experiment import Drawing, Section, Table
+from batonq.study.intervals import over_instances
 from batonq.study.rows import Interval, Row
 from batonq.tasks.cpu.options import SHARED
 from batonq.tasks.cpu.shared.gap_lines import (
@@ -25,7 +26,6 @@ from batonq.tasks.cpu.shared.gap_lines import (
     right_of,
 )
 from batonq.tasks.cpu.shared.learning import VIEWS
-from batonq.tasks.routing.triage.readings import over_instances
 
 LOOPS: Final = MappingProxyType({"uniform": "loop, uniform", "greedy": "loop, epsilon-greedy"})
 TEXT: Final = (

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-import numpy as np
-from jaxtyping import Float
-
 from batonq.base.files import Json
-from batonq.bound.gap import Gap, gap
+from batonq.bound.gap import gap
 from batonq.bound.lines import Figure
 from batonq.bound.premises import attainable_range, oscillation
 from batonq.bound.terms import bound
-from batonq.icq.observe import values_of
-from batonq.icq.run import Run
 from batonq.icq.train import train
-from batonq.smdp.exact import evaluate
-from batonq.smdp.model import FiniteICSMDP
 from batonq.smdp.policies import uniform
+from batonq.study.gaps import predicted, realised_by
 from batonq.tasks.routing.triage import settings
 from batonq.tasks.routing.triage.model import INTERFACES, triage
 from batonq.tasks.routing.triage.policies import posed
@@ -51,51 +45,6 @@ def gaps(size: int, number: int, seeds: int, seed: int, quick: bool) -> dict[str
             "realised": realised_by(model, exact, run),
         }
     return found
-
-
-def predicted(model: FiniteICSMDP, exact: Gap) -> dict[str, Json]:
-    """The exact gap, the bounds on its supremum, and the loss from the initial law."""
-    low, high = exact.two_sided
-    return {
-        "rms": exact.rms,
-        "sup": exact.sup,
-        "loss": max(0.0, float(model.initial @ exact.loss)),
-        "eta": exact.residual_sup,
-        "low": low,
-        "high": high,
-        "resolvent": exact.resolvent,
-        "exact": exact.exact,
-    }
-
-
-def realised_by(model: FiniteICSMDP, exact: Gap, run: Run) -> dict[str, Json]:
-    """Inner products of the seeds' errors in L2(mu), their errors where the gap is largest, losses.
-
-    The error of a table is its distance from Q*, signed like the predicted one at that place.
-    """
-    errors = np.stack([_error(model, exact, run, k) for k in range(run.seeds)])
-    predicted = -exact.difference
-    place = np.unravel_index(np.abs(predicted).argmax(), predicted.shape)
-    sign = np.sign(predicted[place]) or 1.0
-    best = float(model.initial @ exact.optimal.value)
-    losses = []
-    for k in range(run.seeds):
-        q = np.where(model.cell_mask, values_of(run, model, k), -np.inf)
-        policy = q.argmax(axis=1)[model.cell]
-        losses.append(best - float(model.initial @ evaluate(model, policy).value))
-    return {
-        "products": np.einsum("ixa,jxa,xa->ij", errors, errors, exact.visits).tolist(),
-        "sup": (sign * errors[:, place[0], place[1]]).tolist(),
-        "loss": losses,
-    }
-
-
-def _error(
-    model: FiniteICSMDP, exact: Gap, run: Run, seed: int
-) -> Float[np.ndarray, "state action"]:
-    own = values_of(run, model, seed)[model.cell]
-    error: np.ndarray = np.subtract(own, exact.optimal.q, out=np.zeros(own.shape), where=exact.met)
-    return error
 
 
 def terms(size: int, number: int, seeds: int, seed: int, quick: bool) -> dict[str, Json]:

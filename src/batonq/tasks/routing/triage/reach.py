@@ -6,6 +6,7 @@ from typing import Final
 
 from scipy import stats
 
+from batonq.study.intervals import over_instances
 from batonq.study.lines import Line
 from batonq.study.tables import text
 from batonq.tasks.routing.triage.model import INTERFACES
@@ -15,7 +16,6 @@ from batonq.tasks.routing.triage.readings import (
     covered,
     excess,
     monotone,
-    over_instances,
     scores,
 )
 from batonq.tasks.routing.triage.settings import RATIO

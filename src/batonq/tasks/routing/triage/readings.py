@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 from jaxtyping import Float
 
-from batonq.study.intervals import over_seeds
+from batonq.study.gaps import square
+from batonq.study.intervals import over_instances
 from batonq.study.rows import Interval
 from batonq.tasks.routing.triage.model import INTERFACES
 
@@ -72,47 +73,6 @@ def oracle_scores(cells: Sequence[Output]) -> Scores:
         np.array([[cell["oracle"][name]] for cell in cells]) for name in ("value", "accuracy")
     )
     return Scores(value, np.ones(value.shape), accuracy)
-
-
-def over_instances(values: Iterable[float]) -> Interval:
-    """Mean over instances with its t-interval."""
-    return replace(over_seeds(np.array(list(values))), n_kind="instances")
-
-
-def square(products: Sequence[Sequence[float]]) -> Interval:
-    """Square of the realised gap in L2(mu), without what noise adds, with its interval over seeds.
-
-    The error of a seed's table is gap + noise. Noise of two seeds is independent, so that the mean
-    product of different seeds' errors estimates the square of the gap without bias (up to what
-    noise the tables share, the bias of the maximum). It can be negative. The interval is Student's
-    over jackknife pseudo-values.
-    """
-    matrix = np.array(products)
-    count = len(matrix)
-    others = matrix.sum() - np.trace(matrix)
-    mean = others / (count * (count - 1))
-    if count < 3:
-        return Interval(float(mean), None, None, count, "seeds")
-    own = 2 * (matrix.sum(axis=1) - np.diagonal(matrix))
-    without = (others - own) / ((count - 1) * (count - 2))
-    return over_seeds(count * mean - (count - 1) * without)
-
-
-def root(found: Interval) -> Interval:
-    """The gap of its square: values below 0 count as 0."""
-
-    def up(number: float | None) -> float | None:
-        return None if number is None else float(np.sqrt(max(number, 0.0)))
-
-    return replace(found, value=up(found.value) or 0.0, low=up(found.low), high=up(found.high))
-
-
-def realised(cell: Output, interface: str, measure: str) -> Interval:
-    """What the trained tables have: "rms", "sup" (where the exact one is largest) or "loss"."""
-    found = cell[interface]["realised"]
-    if measure == "rms":
-        return root(square(found["products"]))
-    return over_seeds(np.array(found[measure]))
 
 
 def covered(cell: Output, interface: str) -> bool:

@@ -13,7 +13,9 @@ from matplotlib.figure import Figure
 from batonq.study import figures
 from batonq.study.experiment import Drawing, Section, Table
 from batonq.study.figures import Curve
+from batonq.study.gaps import realised
 from batonq.study.graph import handoff_graph
+from batonq.study.intervals import over_instances
 from batonq.study.rows import Interval
 from batonq.tasks.routing.triage.learning import COMPARED, DRAWN
 from batonq.tasks.routing.triage.model import INTERFACES, LAST, OWN
@@ -24,8 +26,6 @@ from batonq.tasks.routing.triage.readings import (
     Scores,
     monotone,
     oracle_scores,
-    over_instances,
-    realised,
     scores,
 )
 

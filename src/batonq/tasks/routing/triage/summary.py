@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from batonq.base.files import Json
 from batonq.study.experiment import Section, Summary
+from batonq.study.gaps import realised
+from batonq.study.intervals import over_instances
 from batonq.study.lines import counted, missed, to_reach
 from batonq.study.rows import Interval, Row, Scalar
 from batonq.tasks.routing.options import TRIAGE
@@ -16,8 +18,6 @@ from batonq.tasks.routing.triage.readings import (
     MEASURES,
     Output,
     Readings,
-    over_instances,
-    realised,
     scores,
 )
 
