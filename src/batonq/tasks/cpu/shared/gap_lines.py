@@ -40,7 +40,7 @@ def had_of(cell: Output, view: int, measure: str) -> Interval:
     return realised(cell["views"], str(view), measure)
 
 
-def _rises(values: Sequence[float]) -> bool:
+def _rises(values: Float[np.ndarray, " view"]) -> bool:
     """Whether they grow, or stay, from each view to the next narrower one."""
     return bool((np.diff(values) >= -ROUNDING).all())
 
