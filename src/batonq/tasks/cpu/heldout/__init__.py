@@ -1,0 +1,1 @@
+"""Tasks never trained on: neural IC-Q over features of what agents see."""
