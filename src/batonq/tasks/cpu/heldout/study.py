@@ -29,8 +29,7 @@ POINTS: Final = (
     ("linear", 16),
     ("one step", 16),
 )
-QUICK_FIRST: Final = 100  # seeds below were looked at while settings were chosen
-SHOPS: Final = ("bits", "sign")
+QUICK_SHOPS: Final = ("bits", "sign")
 QUICK_POINTS: Final = (("32 neurons", 16), ("32 neurons", 1))
 FULL: Final[Mapping[str, Json]] = {
     "training": 250,
@@ -63,14 +62,15 @@ TEXT: Final = (
     "state it has not met, hence proves no held-out task.\n\n"
     "Proved: Z3 proves a program that was right on all test vectors; 'of 10' takes one greedy "
     "attempt and nine in which every fifth action is any permitted one. Random agents have as many "
-    "attempts; untrained ones have random weights. Two intervals: over seeds, each of which draws tasks and networks of its own; and "
-    "over tasks, by the bootstrap (a named task's figure is its mean over seeds)."
+    "attempts; untrained ones have random weights. Two intervals: over seeds, each of which draws "
+    "tasks and networks of its own; and over tasks, by the bootstrap (a named task's figure is its "
+    "mean over seeds)."
 )
 GOING_ON: Final = (
     "Learning goes on with one held-out task at a time, until a workflow first ends with every "
-    "test right. 'scratch' begins with new networks; 'table' is tabular IC-Q with its usual hope, 'random' acts at random. "
-    "Where a task is not solved in the budget, the budget is counted, which flatters the slower. "
-    "Intervals are over tasks, paired."
+    "test right. 'scratch' begins with new networks; 'table' is tabular IC-Q with its usual hope; "
+    "'random' acts at random. Where a task is not solved in the budget, the budget is counted, "
+    "which flatters the slower. Intervals are over tasks, paired."
 )
 
 

@@ -78,7 +78,7 @@ def compute(config: Mapping[str, Json]) -> dict[str, Json]:
 
 
 def _some(whole: Set, most: int) -> Set:
-    """At most so many jobs of each length, every function once."""
+    """At most so many jobs of each length, every function once in it."""
     kept: list[int] = []
     for length in np.unique(whole.shortest).tolist():
         first = {whole.keys[n]: n for n in np.flatnonzero(whole.shortest == length)[::-1].tolist()}
