@@ -1,8 +1,8 @@
 """The scenario "shared" as the CPU experiment runs it: its parts, their cells, and the report.
 
 A part is a module with `plan(options)`, `compute(config)`, `lines(outputs)`, `rows(outputs)` and
-`sections(outputs)`, the last three given the outputs of all parts. `PARTS` says which of them
-computes a kind of cell.
+`sections(outputs)`, the last three given the outputs of its own cells. `PARTS` says which of
+them computes a kind of cell.
 """
 
 from __future__ import annotations
@@ -22,7 +22,12 @@ from batonq.tasks.cpu.shared import learning, summary
 from batonq.tasks.cpu.shared.workshop import workshop
 
 PARTS: Final[Mapping[str, str]] = MappingProxyType(
-    {"learn": "shared.learning", "optimum": "shared.learning", "gap": "shared.gap"}
+    {
+        "learn": "shared.learning",
+        "optimum": "shared.learning",
+        "gap": "shared.gap",
+        "heldout": "heldout.study",
+    }
 )
 
 

@@ -14,6 +14,7 @@ from batonq.study.intervals import over_seeds, paired_seeds
 from batonq.study.lines import Line, counted, missed, to_reach
 from batonq.study.rows import Row, Scalar
 from batonq.study.tables import text
+from batonq.tasks.cpu.heldout import study
 from batonq.tasks.cpu.options import SHARED
 from batonq.tasks.cpu.shared import gap, sections
 from batonq.tasks.cpu.shared.learning import NARROW, VIEWS, WHOLE
@@ -22,7 +23,8 @@ from batonq.tasks.cpu.shared.sections import Output, Readings, figures_of
 FEWEST: Final = 60  # jobs
 LONG: Final = (5, 6)  # instructions of shortest programs that must be among them
 SEEDS: Final = 5
-PARTS: Final = (gap,)  # what else is in the report; each takes the outputs of all parts
+# What else is in the report, by kind of cell; each takes the outputs of its own cells.
+PARTS: Final = {"gap": gap, "heldout": study}
 
 CHOICES: Final = (
     f"With all 16 vectors in view what comes of an action is a function of what is seen: step 1, "
@@ -50,17 +52,33 @@ LIMITS: Final = (
 def summarise(_config: Mapping[str, Json], outputs: Sequence[Output]) -> Summary:
     """Sum up all parts."""
     readings = Readings(outputs)
-    reached = [*lines(readings), *(line for part in PARTS for line in part.lines(outputs))]
+    of_part = {
+        part: found
+        for kind, part in PARTS.items()
+        if (found := [one for one in outputs if one["kind"] == kind])
+    }
+    reached = [*lines(readings)]
+    for part, found in of_part.items():
+        reached += part.lines(found)
     first = to_reach(reached, "part", "A line of the part named is reached or it is not.")
     said = (counted(reached), _told(readings), missed(reached))
     measured = {view: figures_of(readings.scores("icq", view))["proved"] for view in VIEWS}
     return Summary(
         headline=" ".join(part for part in said if part),
-        rows=(*_rows(readings), *(row for part in PARTS for row in part.rows(outputs))),
+        rows=(
+            *_rows(readings),
+            *(row for part, found in of_part.items() for row in part.rows(found)),
+        ),
         sections=(
             Section(first.title, first.text, (*first.tables, sections.table(readings))),
             *sections.sections(readings),
-            *gap.sections(outputs, measured),
+            *(
+                section
+                for part, found in of_part.items()
+                for section in (
+                    gap.sections(found, measured) if part is gap else part.sections(found)
+                )
+            ),
         ),
         choices=CHOICES,
         limits=LIMITS,

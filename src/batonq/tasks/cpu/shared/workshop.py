@@ -9,9 +9,9 @@ Left out are placements in which a job is another one again (x + y with x and y 
 cheapest program is a single instruction, or it takes more than 6 primitive steps (11 with
 memory). No two jobs, of whatever crews, want the same function of the same words.
 
-`VECTORS` pins the jobs down: the cheapest programs that are right on them are right for all inputs
+`VECTORS` pins the jobs down: the cheapest program that search finds on them is right for all inputs
 (proved by Z3 for every job, both for its crew and for one agent that writes alone; two vectors are
-counterexamples that Z3 found to cheaper programs). The first vectors are small and ambiguous, so
+counterexamples that Z3 found to programs as cheap). The first vectors are small and ambiguous, so
 that a view of few of them leaves much unseen.
 """
 
