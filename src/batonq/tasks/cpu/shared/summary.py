@@ -33,7 +33,9 @@ CHOICES: Final = (
     "is tried.",
     "All narrower views, and Monte Carlo, have another rule, one for all of them: step "
     f"1 / (1 + (1 - gamma) n) at the n-th update, chance {NARROW.behaviour.parameter:g}, hope "
-    f"{NARROW.hope:.3f}.",
+    f"{NARROW.hope:.3f}. Monte Carlo does far better with it than with the first. IC-Q with all "
+    "vectors in view, too, is close to its optimum with it, so that what is lost behind narrower "
+    "views is not the rule's doing.",
     "Jobs that end well are posed more rarely, down to a twentieth.",
     "The first agent of a crew (MOV) is given every job; a job is broken off after 7 primitive "
     "steps, after 12 with memory.",
