@@ -52,7 +52,7 @@ def curves(readings: Readings, budget: int) -> Section:
             f"suite-curve-{menu}",
             f"Share of tasks proved within a number of handoffs, instructions: {menu}; bands are "
             "over seeds.",
-            "Every curve rises; IC-Q's lies above that of random agents.",
+            "Curves rise with the number of handoffs and level off; breadth_first's rises first.",
             partial(_curves, readings, menu, budget),
         )
         for menu in readings.sets
