@@ -46,8 +46,8 @@ LIMITS: Final = (
     "that agents without joint sight learn it, not that it is a way to compile.",
     "Information states are told apart by a key of 63 bits of all that is seen, so nothing is "
     "carried over from one job to another but where two look the same; see held-out tasks.",
-    "Figures behind narrow views are those after the same handoffs; with 2 and 4 vectors they still "
-    "rose a little, so part of what is lost there is for want of handoffs.",
+    "Figures behind narrow views are those after the same handoffs; with 2 and 4 vectors they "
+    "still rose a little, so part of what is lost there is for want of handoffs.",
     "Intervals are over seeds; jobs and vectors are fixed.",
 )
 
