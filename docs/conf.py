@@ -28,6 +28,7 @@ napoleon_numpy_docstring = False
 nitpick_ignore_regex = [
     (r"py:.*", r"(?!batonq\.).*"),
     (r"py:.*", r"batonq\.icq\.(finite|settings|\w*kernels)\..*"),
+    (r"py:.*", r"batonq\.tasks\.cpu\.learning\.(memory|play)\..*"),
 ]
 
 html_theme = "furo"
