@@ -12,5 +12,5 @@ def test_every_registered_place_exists(name):
 
 
 def test_an_unknown_experiment_is_refused():
-    with pytest.raises(DataError, match="experiment 'coin' is unknown to this batonq; it knows m"):
+    with pytest.raises(DataError, match="experiment 'coin' is unknown to this batonq; it knows c"):
         summariser("coin")
