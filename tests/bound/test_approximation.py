@@ -120,7 +120,7 @@ def test_the_norm_of_lemma_b_is_infinite_where_two_cells_look_alike() -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10**6), st.floats(0.05, 30))
-@example(seed=308, radius=18.0)  # stops at the most iterations, just above the tolerance
+@example(seed=308, radius=18.0)  # 4,000 iterations, the default, end just above the bound
 def test_no_weights_in_the_balls_fit_better(seed: int, radius: float) -> None:
     rng = np.random.default_rng(seed)
     rows, width = 15, 10
@@ -132,9 +132,9 @@ def test_no_weights_in_the_balls_fit_better(seed: int, radius: float) -> None:
     def error(v: np.ndarray) -> float:
         return float(weight @ (target - at(v)) ** 2)
 
-    best = fit(at, target, weight, nets.ball)
+    best = fit(at, target, weight, nets.ball, most=20_000)
     assert np.linalg.norm(best.v, axis=0).max() <= nets.ball * (1 + 1e-12)
-    assert best.excess <= 1e-3 * float(weight @ target**2)
+    assert best.excess <= 1e-4 * float(weight @ target**2)
     for _ in range(20):
         other = project(best.v + rng.standard_normal(best.v.shape) * radius / 5, nets.ball)
         assert error(other) >= error(best.v) - best.excess - 1e-12
