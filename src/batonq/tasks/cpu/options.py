@@ -7,6 +7,7 @@ from typing import Final
 
 from batonq.base.errors import ModelError
 from batonq.base.files import Json
+from batonq.study.options import check_seeds, repetitions_of
 
 SHARED: Final = "shared"
 SUITE: Final = "suite"
@@ -47,16 +48,12 @@ class CpuOptions:
                 f"program: scenario '{self.scenario}' learns all of its tasks at once; leave it "
                 "out, or choose scenario 'suite'"
             )
-        for name, number, least in (("seeds", self.repetitions, 1), ("seed", self.seed, 0)):
-            if number < least:
-                raise ModelError(f"{name}: {number} is too small; give at least {least}")
+        check_seeds(self.repetitions, self.seed)
 
     @property
     def repetitions(self) -> int:
         """Number of seeds."""
-        if self.seeds is not None:
-            return self.seeds
-        return QUICK_SEEDS if self.quick else SEEDS
+        return repetitions_of(self.seeds, self.quick, SEEDS, QUICK_SEEDS)
 
     def to_json(self) -> dict[str, Json]:
         """What the results depend on, but for what specification files say."""

@@ -8,6 +8,7 @@ from typing import Final
 
 from batonq.base.errors import ModelError
 from batonq.base.files import Json
+from batonq.study.options import check_seeds, repetitions_of
 
 TRIAGE: Final = "triage"
 STATIC: Final = "static"
@@ -65,16 +66,12 @@ class RoutingOptions:
                     f"rho: {rho:g} is not a number from {RHO_RANGE[0]:g} to {RHO_RANGE[1]:g}; give "
                     "the utilisation of the busiest link under shortest path, such as 0.9"
                 )
-        for name, number, least in (("seeds", self.repetitions, 1), ("seed", self.seed, 0)):
-            if number < least:
-                raise ModelError(f"{name}: {number} is too small; give at least {least}")
+        check_seeds(self.repetitions, self.seed)
 
     @property
     def repetitions(self) -> int:
         """Number of seeds."""
-        if self.seeds is not None:
-            return self.seeds
-        return QUICK_SEEDS if self.quick else SEEDS
+        return repetitions_of(self.seeds, self.quick, SEEDS, QUICK_SEEDS)
 
     def to_json(self) -> dict[str, Json]:
         """What the results depend on, but for the networks themselves."""

@@ -7,6 +7,7 @@ from typing import Final
 
 from batonq.base.errors import ModelError
 from batonq.base.files import Json
+from batonq.study.options import check_seeds, repetitions_of
 from batonq.tasks.synthetic.axes import NEURAL, TABULAR
 
 WIDTH: Final = "width"  # the cells behind both of the next
@@ -39,9 +40,7 @@ class SyntheticOptions:
         for axis in self.axes:
             if axis not in AXES:
                 raise ModelError(f"axis: '{axis}' is unknown; choose one of {', '.join(AXES)}")
-        for name, number, least in (("seeds", self.repetitions, 1), ("seed", self.seed, 0)):
-            if number < least:
-                raise ModelError(f"{name}: {number} is too small; give at least {least}")
+        check_seeds(self.repetitions, self.seed)
 
     @property
     def chosen(self) -> tuple[str, ...]:
@@ -56,9 +55,7 @@ class SyntheticOptions:
     @property
     def repetitions(self) -> int:
         """Number of seeds."""
-        if self.seeds is not None:
-            return self.seeds
-        return QUICK_SEEDS if self.quick else SEEDS
+        return repetitions_of(self.seeds, self.quick, SEEDS, QUICK_SEEDS)
 
     def to_json(self) -> dict[str, Json]:
         """What the results depend on."""
