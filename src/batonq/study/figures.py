@@ -222,6 +222,42 @@ def loglog(
     return figure
 
 
+def gaps(
+    exact: Sequence[Sequence[float]],
+    found: Sequence[Sequence[Interval]],
+    names: Sequence[str],
+    label: str,
+) -> Figure:
+    """Draw gaps of models behind ever coarser interfaces: exact as lines, realised as points.
+
+    Args:
+        exact: by model and interface.
+        found: the same, with intervals.
+        names: of the interfaces, the finest first.
+        label: what they are called.
+    """
+    figure, axes = blank()
+    with mpl.rc_context(SETTINGS):
+        for index, (line, points) in enumerate(zip(exact, found, strict=True)):
+            colour = PALETTE[index % len(PALETTE)]
+            places = np.arange(len(names)) + 0.04 * (index - len(exact) / 2)
+            axes.plot(places, line, color=colour, linewidth=0.8)
+            axes.errorbar(
+                places,
+                [one.value for one in points],
+                yerr=_reach(points),
+                color=colour,
+                marker="o",
+                markersize=3,
+                linestyle="none",
+                elinewidth=0.8,
+            )
+        axes.set_xticks(range(len(names)), names)
+        axes.set_xlabel(label)
+        axes.set_ylabel("gap in L2(mu)")
+    return figure
+
+
 def _power(
     xs: Float[np.ndarray, " point"], ys: Sequence[Interval], slope: float
 ) -> Float[np.ndarray, " point"]:

@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 
 from batonq.tasks.cpu.files import from_table
+from batonq.tasks.cpu.fresh import N_FRESH, fresh_right
+from batonq.tasks.cpu.learning.blind import wander
 from batonq.tasks.cpu.learning.jobs import Job, Jobs, crew
 from batonq.tasks.cpu.learning.learn import bench
 from batonq.tasks.cpu.learning.play import LONGEST
 from batonq.tasks.cpu.machine.program import listing, parse
 from batonq.tasks.cpu.per_task import settings
-from batonq.tasks.cpu.per_task.blind import wander
 from batonq.tasks.cpu.per_task.cegis import solve
-from batonq.tasks.cpu.per_task.trials import fresh_right, trials
+from batonq.tasks.cpu.per_task.trials import trials
 from batonq.tasks.cpu.prover import Verdict, prove
 from batonq.tasks.cpu.suite import named
 from batonq.tasks.cpu.task import widened
@@ -152,9 +153,9 @@ def test_random_agents_draw_evenly_and_keep_to_the_length():
 
 def test_fresh_inputs_tell_a_wrong_program():
     task = named("p16")
-    assert fresh_right(task, task.reference, 3) == settings.N_FRESH >= 200
+    assert fresh_right(task, task.reference, 3) == N_FRESH >= 200
     wrong = fresh_right(task, parse("cmp eax, ecx\ncmovb eax, ecx"), 3)
-    assert 0 < wrong < settings.N_FRESH
+    assert 0 < wrong < N_FRESH
 
 
 def test_the_same_seed_finds_the_same(monkeypatch):

@@ -20,8 +20,7 @@ from batonq.icq.behaviour import Behaviour, choose
 from batonq.icq.neural_kernels import output, shift
 from batonq.tasks.cpu.heldout.features import look
 from batonq.tasks.cpu.learning.jobs import PASS_DURATION
-from batonq.tasks.cpu.learning.play import LONGEST, Bench, drawn, mask_row, right
-from batonq.tasks.cpu.machine.interpreter import execute
+from batonq.tasks.cpu.learning.play import LONGEST, Bench, drawn, mask_row, perform, right
 
 _target = compiled(update.target)
 _step = compiled(update.step)
@@ -129,15 +128,13 @@ def consider(
     """Values of all that `agent` may do, written to `room`; returns the row of its mask."""
     crew = bench.crew[job]
     permitted = mask_row(bench, crew, agent, words)
-    n_agents, n_menu, menu = bench.n_agents[crew], bench.n_menu[crew, agent], bench.menu
-    for item in range(n_menu + 1):
+    n_agents = bench.n_agents[crew]
+    for item in range(bench.n_menu[crew, agent] + 1):
         if not bench.mask[permitted, item * n_agents]:
             continue
         state = room.states[item]
         state[:] = words
-        if item < n_menu:
-            op, dst = menu[crew, agent, item, 0], menu[crew, agent, item, 1]
-            execute(op, dst, menu[crew, agent, item, 2], state)
+        perform(bench, crew, agent, item * n_agents, state)
         look(state, bench.wanted, job, bench.seen, nets.far, room.inputs, item)
         for receiver in range(n_agents):
             value = raw(nets, agent * n_agents + receiver, room, item)

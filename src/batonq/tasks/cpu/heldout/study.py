@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -265,8 +265,12 @@ def _ratio(times: Mapping[str, Float[np.ndarray, " task"]], way: str) -> Interva
     logs = np.log(times[way] / times["trained"])
     if np.ptp(logs) == 0.0:
         return Interval(float(np.exp(logs[0])), None, None, len(logs), "instances")
-    mean: Callable[..., Any] = lambda x, axis: np.exp(np.mean(x, axis=axis))  # noqa: E731
-    return replace(bootstrap(mean, logs), n_kind="instances")
+    return replace(bootstrap(_geometric, logs), n_kind="instances")
+
+
+def _geometric(logs: np.ndarray, axis: int) -> Any:
+    """Geometric mean of what these are the logarithms of."""
+    return np.exp(np.mean(logs, axis=axis))
 
 
 def _going_on_table(outputs: Sequence[Output], point: tuple[str, int]) -> Table:

@@ -14,6 +14,7 @@ from jaxtyping import Int, Int64, UInt32, UInt64
 
 from batonq.base.compiled import compiled
 from batonq.tasks.cpu.learning.memory import FULL, key_of, slot_of
+from batonq.tasks.cpu.learning.play import right
 from batonq.tasks.cpu.machine.interpreter import execute
 from batonq.tasks.cpu.machine.program import Program, encode
 from batonq.tasks.cpu.peers.attempt import N_VECTORS, Attempt, Search, Vectors, guided
@@ -45,9 +46,9 @@ def shortest(task: Task, tests: Vectors, budget: int) -> Search:
     """A shortest program of at most `task.length` instructions that is right on the vectors."""
     parents, items = np.zeros((2, budget + 1), np.int32)  # and zeros not touched cost nothing
     keys = np.zeros(1 << int(np.ceil(np.log2((budget + 1) / FULL))), np.uint64)
-    words = np.array([output.word for output in task.outputs])
-    start, wanted = task.start(tests), task.wanted(tests)
-    if right(start, words, wanted):
+    words = np.array([[output.word for output in task.outputs]])
+    start, wanted = task.start(tests), task.wanted(tests)[None]
+    if right(start, words, wanted, 0):
         return Search((), 0)
     goal, executed, whole = _search(
         start,
@@ -78,20 +79,6 @@ def _path(
 
 
 @compiled
-def right(
-    state: UInt32[np.ndarray, "word vector"],
-    words: Int64[np.ndarray, " output"],
-    wanted: UInt32[np.ndarray, "output vector"],
-) -> bool:
-    """Whether every output word holds what is wanted on all vectors."""
-    for k in range(len(words)):
-        for v in range(wanted.shape[1]):
-            if state[words[k], v] != wanted[k, v]:
-                return False
-    return True
-
-
-@compiled
 def _path_again(
     parents: Int[np.ndarray, " node"], node: int, level: int, path: Int64[np.ndarray, " level"]
 ) -> int:
@@ -106,8 +93,8 @@ def _path_again(
 @compiled
 def _search(
     start: UInt32[np.ndarray, "word vector"],
-    words: Int64[np.ndarray, " output"],
-    wanted: UInt32[np.ndarray, "output vector"],
+    words: Int64[np.ndarray, "1 output"],
+    wanted: UInt32[np.ndarray, "1 output vector"],
     menu: Int64[np.ndarray, "item 3"],
     length: int,
     budget: int,
@@ -151,7 +138,7 @@ def _search(
                 if k < 0:
                     continue
                 parents[used], items[used] = node, item
-                if right(states[to], words, wanted):
+                if right(states[to], words, wanted, 0):
                     return used, executed, True
                 if level + 1 < length:
                     key = key_of(_BASIS, states[to], start.shape[1])

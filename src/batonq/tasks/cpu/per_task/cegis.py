@@ -16,12 +16,12 @@ import numpy as np
 from jaxtyping import UInt32
 
 from batonq.base.seeds import generator
+from batonq.tasks.cpu.learning.blind import wander
 from batonq.tasks.cpu.learning.jobs import Crew, Job, Jobs, alone, crew
 from batonq.tasks.cpu.learning.learn import GAMMA, Apprentices, Written, bench, written
 from batonq.tasks.cpu.learning.play import LONGEST
 from batonq.tasks.cpu.machine.program import Program
 from batonq.tasks.cpu.per_task import settings
-from batonq.tasks.cpu.per_task.blind import wander
 from batonq.tasks.cpu.prover import Verdict, prove
 from batonq.tasks.cpu.task import Task
 from batonq.tasks.cpu.vectors import vectors

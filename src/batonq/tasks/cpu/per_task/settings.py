@@ -23,7 +23,6 @@ SETS: Final = (EXACT, WIDENED, GIVEN)
 
 SPARE: Final = 1  # instructions by which a program may be longer than its task's reference
 N_VECTORS: Final = 24  # at first; every counterexample is one more
-N_FRESH: Final = 256  # random inputs on which Unicorn runs what is proved
 PROOF_SECONDS: Final = 10.0
 LOOKS: Final = (100, 2000)  # least and most handoffs between two looks at what agents write
 SYGUS_SECONDS: Final = 10

@@ -7,21 +7,16 @@ from importlib import import_module
 from time import perf_counter
 from typing import Any
 
-import numpy as np
-
 from batonq.base.files import Json
 from batonq.base.seeds import generator
 from batonq.tasks.cpu.files import to_table
+from batonq.tasks.cpu.fresh import N_FRESH, fresh_right
 from batonq.tasks.cpu.learning.learn import Written
 from batonq.tasks.cpu.listing import options_of
-from batonq.tasks.cpu.machine.emulator import emulate
 from batonq.tasks.cpu.machine.program import Program, listing
 from batonq.tasks.cpu.machine.words import WORDS
 from batonq.tasks.cpu.per_task import cegis, settings
 from batonq.tasks.cpu.task import Task
-from batonq.tasks.cpu.vectors import vectors
-
-_FRESH = 2  # path of the generator of fresh inputs, beside those of `cegis`
 
 
 def trials(task: Task, who: str, seeds: int, seed: int, plan: settings.Plan) -> list[Json]:
@@ -98,16 +93,9 @@ def _judged(task: Task, program: Program | None, proved: bool, seed: int) -> dic
     """The program, and whether it counts: proved by Z3, and right on fresh inputs in Unicorn."""
     fresh = fresh_right(task, program, seed) if proved and program is not None else None
     return {
-        "proved": proved and fresh in (None, settings.N_FRESH),
+        "proved": proved and fresh in (None, N_FRESH),
         "fresh": fresh,
-        "inputs": settings.N_FRESH,
+        "inputs": N_FRESH,
         "program": None if program is None else listing(program),
         "duration": None if program is None else sum(one.duration for one in program),
     }
-
-
-def fresh_right(task: Task, program: Program, seed: int) -> int:
-    """On how many of `settings.N_FRESH` fresh random inputs Unicorn finds the program right."""
-    inputs = vectors(task, settings.N_FRESH, generator(seed, _FRESH))
-    words = emulate(program, task.start(inputs))[[output.word for output in task.outputs]]
-    return int(np.sum((words == task.wanted(inputs)).all(axis=0)))

@@ -7,7 +7,6 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -230,30 +229,12 @@ def _loops(cells: Sequence[Output]) -> Table:
 
 
 def _gap_figure(cells: Sequence[Output]) -> Figure:
-    figure, axes = figures.blank()
-    with mpl.rc_context(figures.SETTINGS):
-        for index, cell in enumerate(cells):
-            colour = figures.PALETTE[index % len(figures.PALETTE)]
-            places = np.arange(len(VIEWS)) + 0.04 * (index - len(cells) / 2)
-            found = [had_of(cell, view, "rms") for view in VIEWS]
-            middle = np.array([one.value for one in found])
-            ends = np.array([[one.low or 0.0, one.high or one.value] for one in found]).T
-            exact = [exact_of(cell, view, "rms") for view in VIEWS]
-            axes.plot(places, exact, color=colour, linewidth=0.8)
-            axes.errorbar(
-                places,
-                middle,
-                yerr=np.maximum(np.abs(ends - middle), 0.0),
-                color=colour,
-                marker="o",
-                markersize=3,
-                linestyle="none",
-                elinewidth=0.8,
-            )
-        axes.set_xticks(range(len(VIEWS)), [str(view) for view in VIEWS])
-        axes.set_xlabel("vectors seen")
-        axes.set_ylabel("gap in L2(mu)")
-    return figure
+    return figures.gaps(
+        [[exact_of(cell, view, "rms") for view in VIEWS] for cell in cells],
+        [[had_of(cell, view, "rms") for view in VIEWS] for cell in cells],
+        [str(view) for view in VIEWS],
+        "vectors seen",
+    )
 
 
 def _foretold(cells: Sequence[Output], measured: Mapping[int, Interval]) -> Figure:

@@ -17,6 +17,8 @@ from batonq.base.seeds import generator
 from batonq.icq.behaviour import epsilon_greedy
 from batonq.icq.clocks import constant, rescaled_linear
 from batonq.study.experiment import Cell
+from batonq.tasks.cpu.fresh import N_FRESH, fresh_right
+from batonq.tasks.cpu.learning.blind import wander
 from batonq.tasks.cpu.learning.jobs import Job, Jobs
 from batonq.tasks.cpu.learning.learn import GAMMA, Apprentices, Settings, Written, bench, written
 from batonq.tasks.cpu.learning.play import LONGEST
@@ -24,9 +26,6 @@ from batonq.tasks.cpu.learning.search import Found, cheapest
 from batonq.tasks.cpu.listing import PROVED, options_of
 from batonq.tasks.cpu.machine.program import Program, listing
 from batonq.tasks.cpu.options import CpuOptions
-from batonq.tasks.cpu.per_task.blind import wander
-from batonq.tasks.cpu.per_task.settings import N_FRESH
-from batonq.tasks.cpu.per_task.trials import fresh_right
 from batonq.tasks.cpu.prover import prove
 from batonq.tasks.cpu.shared.workshop import centralised, workshop
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -197,30 +196,12 @@ def _gap_of(cell: Output, interface: str) -> Line:
 
 
 def _gap_figure(cells: Sequence[Output]) -> Figure:
-    figure, axes = figures.blank()
-    with mpl.rc_context(figures.SETTINGS):
-        for index, cell in enumerate(cells):
-            colour = figures.PALETTE[index % len(figures.PALETTE)]
-            places = np.arange(len(INTERFACES)) + 0.03 * (index - len(cells) / 2)
-            exact = [cell[name]["predicted"]["rms"] for name in INTERFACES]
-            found = [realised(cell, name, "rms") for name in INTERFACES]
-            middle = np.array([one.value for one in found])
-            ends = np.array([[one.low or 0.0, one.high or one.value] for one in found]).T
-            axes.plot(places, exact, color=colour, linewidth=0.8)
-            axes.errorbar(
-                places,
-                middle,
-                yerr=np.maximum(np.abs(ends - middle), 0.0),
-                color=colour,
-                marker="o",
-                markersize=3,
-                linestyle="none",
-                elinewidth=0.8,
-            )
-        axes.set_xticks(range(len(INTERFACES)), INTERFACES)
-        axes.set_xlabel("interface")
-        axes.set_ylabel("gap in L2(mu)")
-    return figure
+    return figures.gaps(
+        [[cell[name]["predicted"]["rms"] for name in INTERFACES] for cell in cells],
+        [[realised(cell, name, "rms") for name in INTERFACES] for cell in cells],
+        INTERFACES,
+        "interface",
+    )
 
 
 def terms(readings: Readings) -> Section:
