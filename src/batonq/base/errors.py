@@ -13,3 +13,23 @@ class ModelError(BatonqError):
 
 class DataError(BatonqError):
     """A file or folder that is missing, damaged, or belongs to something else."""
+
+
+class WireError(BatonqError):
+    """What came over the wire, or was asked of a node, cannot be accepted."""
+
+
+class UnknownError(WireError):
+    """It names an agent, a peer or a handoff that this node does not know."""
+
+
+class ConflictError(WireError):
+    """It contradicts what is already recorded of the same handoff; the record stays."""
+
+
+class RefusedError(WireError):
+    """The node will not do it: a budget, a quarantine, units that differ, a missing right."""
+
+
+class StoreError(BatonqError):
+    """A store that is missing, damaged, newer than this release, in use, full or read-only."""

@@ -1,0 +1,1 @@
+"""Four agents in four processes learn to hand off: what `batonq demo` runs."""
