@@ -5,13 +5,14 @@ Everything a node knows follows from its events in order: what it learnt is a re
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 from batonq.base.errors import ConflictError
 from batonq.base.files import Json
+from batonq.wire.chain import Row
 
 # What can happen. Each kind is recorded at most once per handoff, but for revisions.
 DECISION: Final = "decision"  # this node's agent chose an action
@@ -77,7 +78,12 @@ class Store(Protocol):
     def append(self, event: Event, *, opens: bool = False, closes: bool = False) -> int:
         """Keep an event; returns its number. Durable when it returns, unless in a transaction.
 
-        `opens` marks its handoff open (a decision); `closes` marks it closed.
+        Its time is raised to that of the event before it if a clock jumped back.
+
+        Args:
+            event: what to keep; its `seq` is not read.
+            opens: mark its handoff open; the event is its decision.
+            closes: mark its handoff closed.
 
         Raises:
             DuplicateError: if one with the same `once` is there.
@@ -86,6 +92,10 @@ class Store(Protocol):
 
     def find(self, once: str) -> Event | None:
         """The event with this `once`. Its body is {} once erased."""
+        ...
+
+    def revisions(self, handoff_id: str) -> list[Event]:
+        """Its revisions, in order."""
         ...
 
     def events(self, after: int = 0, agent: str | None = None) -> Iterator[Event]:
@@ -105,7 +115,10 @@ class Store(Protocol):
         ...
 
     def transaction(self) -> AbstractContextManager[None]:
-        """Appends and outbox changes inside are kept together or not at all; may be nested."""
+        """What is written inside is kept together or not at all.
+
+        May be nested: kept when the outermost ends; an inner one that fails is undone by itself.
+        """
         ...
 
     def to_send(self, handoff_id: str, receiver: str, artifact: Json) -> None:
@@ -130,6 +143,25 @@ class Store(Protocol):
 
     def states(self, prefix: str) -> list[str]:
         """Names of the states kept, that start with `prefix`, sorted."""
+        ...
+
+    def rows(self, after: int = 0) -> Iterator[Row]:
+        """The hash chain behind the events with a larger number than `after`, in order."""
+        ...
+
+    def forget(self, upto: int, handoffs: Collection[str] | None = None) -> int:
+        """Delete bodies of handoffs, and what the outbox holds of them; returns how many bodies.
+
+        Use `retention`, which checks that nothing still needed goes, and records it.
+
+        Args:
+            upto: number of the last event that may lose its body.
+            handoffs: of which handoffs; by default of each that is not open and has no later event.
+        """
+        ...
+
+    def scrub(self) -> None:
+        """Make sure that what was deleted is gone from the medium; not inside a transaction."""
         ...
 
     def close(self) -> None:
