@@ -56,12 +56,12 @@ class Scalar:
                 f"{SMALLEST_WIDTH:g} apart"
             )
         if self.rounding not in get_args(Rounding):
-            raise WireError(f"scalar: rounding {self.rounding!r} is none of {get_args(Rounding)}")
+            raise WireError(f"scalar: rounding must be one of {', '.join(get_args(Rounding))}")
         most, least = (EXACT_BITS,) * 2 if self.rounding == "exact" else (MOST_BITS, 1)
         if type(self.bits) is not int or not least <= self.bits <= most:
             raise WireError(
-                f"scalar: bits {self.bits!r} with rounding '{self.rounding}'; give 1 to "
-                f"{MOST_BITS} with 'nearest' or 'stochastic', {EXACT_BITS} with 'exact'"
+                f"scalar: bits of the rounding '{self.rounding}' must be a whole number, {least} "
+                f"to {most}"
             )
         object.__setattr__(self, "low", low + 0.0)  # -0.0 and 0.0 are one range
         object.__setattr__(self, "high", high + 0.0)
@@ -133,8 +133,9 @@ def decode(scalar: Scalar, code: Any) -> float:
     if not 0 <= code <= most:
         shown = code if abs(code) < 10**20 else "too large"
         raise WireError(f"code: {shown} is not in 0..{most} ({scalar.bits} bits)")
-    share = code / most
-    return low * (1 - share) + high * share  # in this form both ends come out exactly
+    if code == 0 or code == most:  # the quotient below can miss an end by a last digit
+        return high if code else low
+    return (low * (most - code) + high * code) / most
 
 
 def clamp(scalar: Scalar, value: float) -> tuple[float, bool]:
