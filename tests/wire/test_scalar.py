@@ -4,6 +4,7 @@ import math
 import timeit
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -166,6 +167,12 @@ def test_what_is_outside_is_not_encoded(value: float) -> None:
 def test_a_draw_outside_the_unit_interval_is_refused(u: float) -> None:
     with pytest.raises(WireError, match="not in"):
         encode(Scalar(-1, 2, 4, "stochastic"), 0.3, u)
+
+
+@pytest.mark.parametrize("rounding", ["nearest", "stochastic"])
+def test_a_code_is_a_plain_int_whatever_floats_it_comes_from(rounding: Rounding) -> None:
+    scalar = Scalar(-1, 2, 4, rounding)
+    assert type(encode(scalar, np.float64(0.3), np.float64(0.1))) is int
 
 
 def test_nan_is_not_clamped() -> None:

@@ -104,10 +104,10 @@ def encode(scalar: Scalar, value: float, u: float) -> int | float:
     below = int(place)
     # Compared, not added: below + u could round up to the next code for a value on a code.
     if scalar.rounding == "nearest":
-        return below + (place - below >= 0.5)
+        return below + 1 if place - below >= 0.5 else below
     if not 0 <= u < 1:
         raise WireError(f"stochastic rounding: u {u!r} is not in [0, 1)")
-    return below + (u < place - below)
+    return below + 1 if u < place - below else below
 
 
 def decode(scalar: Scalar, code: Any) -> float:
