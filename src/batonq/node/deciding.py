@@ -1,0 +1,236 @@
+"""To whom to hand off: limits first, then the policy, stored before it takes effect."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
+
+from batonq.base.errors import BatonqError, ConflictError, DataError, RefusedError
+from batonq.node import exploration as exploring
+from batonq.node.core import ABSENT, BYPASS, OBSERVE, UNLOGGED, Core, Options, new_id
+from batonq.node.event import DECISION, Event, once
+from batonq.node.limits import END, Costs, masked
+from batonq.node.results import Decision
+
+if TYPE_CHECKING:
+    from batonq.node.agent import Agent, To
+
+logger = logging.getLogger(__name__)
+
+
+def decide(
+    core: Core,
+    agent: Agent,
+    state: Any,
+    to: To | None,
+    *,
+    default: str | None,
+    workflow: str | None,
+    hops: int | None,
+    veto: Collection[str],
+    costs: Mapping[str, Costs] | None,
+    handoff_id: str | None,
+    dry_run: bool,
+) -> Decision:
+    """See `Agent.decide`."""
+    candidates = _candidates(agent, state, to, default)
+    usual = default if default is not None else next(iter(candidates))
+    if core.mode == BYPASS:
+        return _fallback(agent.name, candidates, usual, core.mode, "bypass mode: the default")
+    try:
+        with core.lock:
+            if handoff_id is not None:
+                known = core.store.find(once(DECISION, handoff_id))
+                if known is not None:
+                    return _again(known, agent, state)
+            y = agent.sees(state)
+            ruled_out = _ruled_out(core, agent, candidates, workflow, hops, veto, costs)
+            decision = _chosen(core, agent, y, candidates, ruled_out, usual, handoff_id or new_id())
+            if dry_run:
+                return decision._replace(logged=False, note=f"dry run: {decision.why}")
+            body = {
+                "y": y,
+                "action": decision.action,
+                "target": decision.target,
+                "propensity": decision.propensity,
+                "values": decision.values,
+                "permitted": list(decision.values),
+                "masked": ruled_out,
+                "mode": decision.mode,
+                "version": decision.version,
+                "explored": decision.explored,
+                "default": default,
+                "workflow": workflow,
+            }
+            arrival = _arrival(core, agent, decision.target, state)
+            if arrival is not ABSENT:
+                body["arrival"] = arrival
+            fields = agent.notes(state)
+            if fields:
+                body["fields"] = fields
+            event = core.record(DECISION, agent.name, decision.id, body, opens=True)
+            agent.learner.apply(event, lambda _version: None)
+            core.counts.decisions += 1
+            if decision.explored:
+                core.counts.explored += 1
+                core.cap.use()
+            return decision
+    except (ConflictError, RefusedError):
+        raise
+    except Exception as error:  # the request goes on, whatever failed
+        core.counts.failures += 1
+        core.counts.failure = f"{type(error).__name__}: {error}"
+        told = error if isinstance(error, BatonqError) else type(error).__name__
+        logger.warning("agent '%s' took its default: %s", agent.name, told)
+        note = f"the default, as deciding failed: {told}"
+        return _fallback(agent.name, candidates, usual, core.mode, note)
+
+
+def _candidates(agent: Agent, state: Any, to: To | None, default: str | None) -> Options:
+    from batonq.node.agent import options
+
+    candidates = agent.permitted(state) if to is None else options(agent.name, to)
+    if not candidates:
+        raise DataError(
+            f"agent '{agent.name}': nowhere to hand off to; give `to`, here or when it is added"
+        )
+    if default is not None and default not in candidates:
+        there = ", ".join(candidates)
+        raise DataError(f"agent '{agent.name}': default '{default}' is none of {there}")
+    return candidates
+
+
+def _ruled_out(
+    core: Core,
+    agent: Agent,
+    candidates: Options,
+    workflow: str | None,
+    hops: int | None,
+    veto: Collection[str],
+    costs: Mapping[str, Costs] | None,
+) -> dict[str, str]:
+    quarantined = [name for name, peer in core.peers.items() if peer.quarantined]
+    if not (core.limits.any or veto or quarantined):
+        return {}
+    tallies = []
+    if workflow is not None:
+        found = (one.learner.tallies.get(workflow) for one in core.agents.values())
+        tallies = [one for one in found if one is not None]
+    return masked(
+        candidates,
+        agent.name,
+        core.limits,
+        tallies,
+        hops=hops,
+        veto=veto,
+        costs=costs,
+        quarantined=quarantined,
+    )
+
+
+def _chosen(
+    core: Core,
+    agent: Agent,
+    y: str,
+    candidates: Options,
+    ruled_out: Mapping[str, str],
+    usual: str,
+    handoff_id: str,
+) -> Decision:
+    """Draw the action from what is left."""
+    actions = [one for one in candidates if one not in ruled_out] if ruled_out else [*candidates]
+    note = ""
+    if not actions:
+        spare = END if END in candidates else usual
+        told = ", ".join(f"{one}: {why}" for one, why in ruled_out.items())
+        if ruled_out[spare].startswith("vetoed"):
+            raise RefusedError(f"agent '{agent.name}': nothing is permitted ({told})")
+        actions, note = [spare], f"nothing is permitted ({told}), so '{spare}' is taken"
+    values = agent.learner.answering(y).at(y, actions)
+    if core.mode == OBSERVE:
+        number = actions.index(usual) if usual in actions else 0
+        propensity, explored = 1.0, False
+    else:
+        free = core.cap.free(core.clock())
+        each = exploring.chances(actions, values, usual, core.exploration, free)
+        number = exploring.drawn(each, core.rng.random())
+        propensity = each[number]
+        canary = core.exploration.canary < 1.0 and actions[number] == usual
+        explored = values[number] < max(values) and not canary
+    action = actions[number]
+    return Decision(
+        id=handoff_id,
+        agent=agent.name,
+        action=action,
+        target=candidates[action],
+        propensity=propensity,
+        values=dict(zip(actions, values, strict=True)),
+        masked=dict(ruled_out),
+        explored=explored,
+        mode=core.mode,
+        version=agent.learner.answering_version or agent.learner.version,
+        logged=True,
+        note=note,
+    )
+
+
+def _arrival(core: Core, agent: Agent, target: str, state: Any) -> Any:
+    """What a receiver in this process would see of the artifact as it is now; ABSENT if nothing.
+
+    An agent that keeps control looks again after its work, so nothing is said ahead for it.
+    """
+    receiver = core.agents.get(target)
+    if receiver is None or receiver is agent:
+        return ABSENT
+    try:
+        return receiver.sees(state)
+    except DataError:  # it may need what the option is yet to make
+        return ABSENT
+
+
+def _fallback(name: str, candidates: Options, usual: str, mode: str, note: str) -> Decision:
+    return Decision(
+        id=UNLOGGED + new_id(),
+        agent=name,
+        action=usual,
+        target=candidates[usual],
+        propensity=1.0,
+        values={},
+        masked={},
+        explored=False,
+        mode=mode,
+        version=0,
+        logged=False,
+        note=note,
+    )
+
+
+def _again(known: Event, agent: Agent, state: Any) -> Decision:
+    """The decision stored under the caller's id."""
+    if not known.body:
+        raise ConflictError(f"handoff '{known.handoff_id}': was decided and has been erased")
+    if known.agent != agent.name or known.body["y"] != agent.sees(state):
+        raise ConflictError(
+            f"handoff '{known.handoff_id}': is that of another decision, of agent "
+            f"'{known.agent}'; use a new handoff_id"
+        )
+    return of_event(known)
+
+
+def of_event(event: Event) -> Decision:
+    """The decision that an event holds."""
+    body = event.body
+    return Decision(
+        id=event.handoff_id,
+        agent=event.agent,
+        action=body["action"],
+        target=body["target"],
+        propensity=body["propensity"],
+        values=body["values"],
+        masked=body["masked"],
+        explored=body["explored"],
+        mode=body["mode"],
+        version=body["version"],
+        logged=True,
+    )

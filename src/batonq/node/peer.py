@@ -1,0 +1,206 @@
+"""Peer: an agent that lives in another process or organisation, behind a URL."""
+
+from __future__ import annotations
+
+import ipaddress
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import httpx
+
+from batonq.base.errors import ConflictError, DataError, RefusedError, WireError
+from batonq.base.files import Json
+from batonq.node.event import ANSWER, QUOTE, TRUST, Event
+from batonq.wire import messages
+from batonq.wire.declaration import Declaration, agree
+from batonq.wire.messages import Answer, Ask
+
+SECONDS: Final = 5.0  # to wait for a peer
+LARGEST: Final = 1 << 16  # bytes of what a peer may answer
+
+
+@dataclass
+class Peer:
+    """Another party's agent.
+
+    Attributes:
+        name: of the agent.
+        url: where its node answers, such as https://code.example.
+        token: what we show it; never printed.
+        accepts: what it shows us; None: it may not ask us anything.
+        leak_bits: how many bits of quotes it may ever get from us; None: no cap.
+        seconds: to wait for its answer.
+        answered: quotes given to it.
+        asked: quotes got from it.
+        strikes: answers of it that could not be accepted.
+        failures: times it could not be reached.
+        quarantined: whether nothing is handed to it for now.
+        declaration: what its quotes mean, once fetched and agreed to.
+
+    Raises:
+        DataError: for a URL that is not http or https, or holds a password.
+    """
+
+    name: str
+    url: str
+    token: str | None = field(default=None, repr=False)
+    accepts: str | None = field(default=None, repr=False)
+    leak_bits: int | None = None
+    seconds: float = SECONDS
+    answered: int = 0
+    asked: int = 0
+    strikes: int = 0
+    failures: int = 0
+    quarantined: bool = False
+    declaration: Declaration | None = None
+    _client: httpx.Client | None = field(default=None, repr=False)
+    _async_client: httpx.AsyncClient | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise DataError(f"peer '{self.name}': {self.url!r} is no http or https URL")
+        if parts.username or parts.password or parts.query or parts.fragment:
+            raise DataError(
+                f"peer '{self.name}': its URL has more than scheme, host, port and path; give a "
+                "token by `token`"
+            )
+        self.url = self.url.rstrip("/")
+
+    @property
+    def local(self) -> bool:
+        """Whether its URL is on this machine."""
+        host = urlsplit(self.url).hostname or ""
+        try:
+            return ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            return host == "localhost"
+
+    def apply(self, event: Event) -> None:
+        """Take in an event that concerns this peer."""
+        if event.kind == ANSWER:
+            self.answered += 1
+        elif event.kind == QUOTE:
+            self.asked += 1
+        elif event.kind == TRUST and event.body["do"] != "flag":
+            self.quarantined = event.body["do"] == "quarantine"
+
+    def to_json(self) -> Json:
+        """What is kept of it over a restart."""
+        return {
+            name: getattr(self, name) for name in ("answered", "asked", "strikes", "quarantined")
+        }
+
+    def load(self, state: Json) -> None:
+        """Take over what `to_json` gave."""
+        for name, value in state.items():
+            setattr(self, name, value)
+
+    def ask(self, ours: Declaration, handoff_id: str, sender: str, artifact: Json) -> Answer:
+        """Hand an artifact on and get its quote.
+
+        Raises:
+            WireError: if it cannot be reached, answers with an error or with what cannot be.
+            RefusedError: if units differ, or it refuses.
+        """
+        client = self._client or httpx.Client(timeout=self.seconds, headers=self._headers())
+        self._client = client
+        try:
+            if self.declaration is None:
+                self._agree(ours, client.get(f"{self.url}/v1/declaration"))
+            ask = self._ask(handoff_id, sender, artifact)
+            response = client.post(f"{self.url}/v1/receive", content=messages.body(ask))
+        except httpx.HTTPError as error:
+            raise self._unreachable(error) from error
+        return self._answer(ask, response)
+
+    async def aask(self, ours: Declaration, handoff_id: str, sender: str, artifact: Json) -> Answer:
+        """As `ask`, without blocking."""
+        if self._async_client is None or self._async_client.is_closed:
+            self._async_client = httpx.AsyncClient(timeout=self.seconds, headers=self._headers())
+        client = self._async_client
+        try:
+            if self.declaration is None:
+                self._agree(ours, await client.get(f"{self.url}/v1/declaration"))
+            ask = self._ask(handoff_id, sender, artifact)
+            response = await client.post(f"{self.url}/v1/receive", content=messages.body(ask))
+        except (httpx.HTTPError, RuntimeError) as error:
+            # a RuntimeError: the client belongs to an event loop that has ended
+            self._async_client = None
+            raise self._unreachable(error) from error
+        return self._answer(ask, response)
+
+    def value(self, answer: Answer, ask_id: str) -> float:
+        """The quote that an answer means, by the peer's own declaration."""
+        assert self.declaration is not None  # noqa: S101 - it was asked
+        ask = Ask(ask_id, self.name, self.name, None, self.declaration.digest())
+        return messages.accept(ask, answer, self.declaration.scalar)
+
+    def close(self) -> None:
+        """Let go of connections."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    async def aclose(self) -> None:
+        """Let go of asynchronous connections."""
+        if self._async_client is not None:
+            await self._async_client.aclose()
+            self._async_client = None
+
+    def _headers(self) -> dict[str, str]:
+        headers = {"content-type": "application/json"}
+        return (
+            headers if self.token is None else headers | {"authorization": f"Bearer {self.token}"}
+        )
+
+    def _ask(self, handoff_id: str, sender: str, artifact: Json) -> Ask:
+        assert self.declaration is not None  # noqa: S101 - agreed to just before
+        return Ask(handoff_id, sender, self.name, artifact, self.declaration.digest())
+
+    def _agree(self, ours: Declaration, response: httpx.Response) -> None:
+        theirs = Declaration.from_document(self._document(response))
+        agree(ours, theirs)
+        self.declaration = theirs
+
+    def _answer(self, ask: Ask, response: httpx.Response) -> Answer:
+        assert self.declaration is not None  # noqa: S101 - agreed to before it was asked
+        try:
+            answer = Answer.from_document(self._document(response))
+            messages.accept(ask, answer, self.declaration.scalar)
+        except RefusedError:
+            self.declaration = None  # it may have another by now
+            raise
+        except ConflictError:
+            raise
+        except WireError:
+            self.strikes += 1
+            raise
+        return answer
+
+    def _document(self, response: httpx.Response) -> Json:
+        if response.status_code == httpx.codes.OK:
+            return messages.parse(response.content, LARGEST)
+        detail: Any = ""
+        with suppress(WireError, KeyError, TypeError):
+            detail = messages.parse(response.content, LARGEST)["detail"]
+        told = f"peer '{self.name}': answered {response.status_code}"
+        told += f" ({detail[:200]})" if isinstance(detail, str) and detail else ""
+        if response.status_code in (401, 403):
+            raise RefusedError(told)
+        if response.status_code == httpx.codes.CONFLICT:
+            raise ConflictError(told)
+        self.failures += 1
+        raise UnreachableError(told)
+
+    def _unreachable(self, error: Exception) -> UnreachableError:
+        self.failures += 1
+        return UnreachableError(
+            f"peer '{self.name}': cannot be reached at {self.url} ({type(error).__name__})"
+        )
+
+
+class UnreachableError(WireError):
+    """A peer did not answer, or not with an answer; asking again later may do."""

@@ -1,0 +1,187 @@
+"""What an agent has learnt: values of actions at information states, one handoff at a time.
+
+The arithmetic is `icq.update`; here it runs uncompiled. Actions may appear as they are offered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+import numpy as np
+
+from batonq.base.files import Json
+from batonq.icq import clocks, update
+from batonq.icq.clocks import Clock
+from batonq.icq.linear import LinearQ
+from batonq.node import seeing
+
+NEGLIGIBLE: Final = 1e-12
+LINEAR_STEP: Final = clocks.constant(0.1)
+_ONE: Final = np.ones(1, np.bool_)
+
+
+class Values(Protocol):
+    """Q of one agent over keys of information states and labels of actions."""
+
+    def at(self, y: str, actions: Sequence[str]) -> list[float]:
+        """Values of these actions at `y`."""
+        ...
+
+    def known(self, y: str) -> Sequence[str]:
+        """Actions that have a value of their own at `y`."""
+        ...
+
+    def next_count(self, y: str, action: str) -> int:
+        """Which update of this pair the next one will be, from 1."""
+        ...
+
+    def learn(self, y: str, action: str, target: float, weight: float = 1.0) -> None:
+        """Move one value toward `target` by `weight` times the local clock's step."""
+        ...
+
+    def shift(self, y: str, action: str, change: float, n: int, weight: float = 1.0) -> None:
+        """Mend the n-th update of a pair, as far as it still counts, by a change of its target."""
+        ...
+
+    def frozen(self, restart: bool) -> Values:
+        """A copy that answers from now on; `restart` lets the counts here start again."""
+        ...
+
+    def to_json(self) -> Json:
+        """Everything learnt."""
+        ...
+
+    def load(self, state: Json) -> None:
+        """Take over what `to_json` gave."""
+        ...
+
+
+def remaining(clock: Clock, n: int, latest: int) -> float:
+    """Weight that the target of update n still has after update `latest`, weights being 1."""
+    weight = clocks.size(clock, n)
+    for later in range(n + 1, latest + 1):
+        weight *= 1.0 - clocks.size(clock, later)
+        if weight < NEGLIGIBLE:
+            return 0.0
+    return weight
+
+
+class TableValues:
+    """A table: per key and action a value and how often it was updated.
+
+    Attributes:
+        rows: key -> action -> [value, count].
+    """
+
+    def __init__(self, clock: Clock, initial: float = 0.0) -> None:
+        self.rows: dict[str, dict[str, list[float]]] = {}
+        self._clock = clock
+        self._initial = initial
+
+    def at(self, y: str, actions: Sequence[str]) -> list[float]:
+        """Values of these actions, `initial` where new."""
+        row = self.rows.get(y)
+        if row is None:
+            return [self._initial] * len(actions)
+        return [row[one][0] if one in row else self._initial for one in actions]
+
+    def known(self, y: str) -> Sequence[str]:
+        """Actions that were updated at `y`."""
+        return tuple(self.rows.get(y, ()))
+
+    def next_count(self, y: str, action: str) -> int:
+        """Updates of the pair so far, plus one."""
+        row = self.rows.get(y)
+        return int(row[action][1]) + 1 if row and action in row else 1
+
+    def learn(self, y: str, action: str, target: float, weight: float = 1.0) -> None:
+        """Move one value toward `target`."""
+        cell = self.rows.setdefault(y, {}).setdefault(action, [self._initial, 0])
+        cell[1] += 1
+        size = weight * clocks.size(self._clock, int(cell[1]))
+        cell[0] = update.step(cell[0], target, size)
+
+    def shift(self, y: str, action: str, change: float, n: int, weight: float = 1.0) -> None:
+        """As if the n-th update had had the other target, the pair's later ones staying."""
+        cell = self.rows[y][action]
+        cell[0] += weight * remaining(self._clock, n, int(cell[1])) * change
+
+    def frozen(self, restart: bool) -> TableValues:
+        """A copy; with `restart` the counts here are 0 again."""
+        copy = TableValues(self._clock, self._initial)
+        copy.rows = self.to_json()
+        if restart:
+            for row in self.rows.values():
+                for cell in row.values():
+                    cell[1] = 0
+        return copy
+
+    def to_json(self) -> Json:
+        """The rows, copied."""
+        return {y: {a: list(c) for a, c in row.items()} for y, row in self.rows.items()}
+
+    def load(self, state: Json) -> None:
+        """Take over rows."""
+        self.rows = {y: {a: [c[0], int(c[1])] for a, c in row.items()} for y, row in state.items()}
+
+
+class LinearValues:
+    """Linear values over hashed features, one weight vector an action (`icq.linear.LinearQ`)."""
+
+    def __init__(self, clock: Clock = LINEAR_STEP) -> None:
+        self._clock = clock
+        self._of: dict[str, LinearQ] = {}
+
+    def at(self, y: str, actions: Sequence[str]) -> list[float]:
+        """Predicted values, 0 for an action never updated."""
+        x = seeing.vector(y)
+        return [float(self._of[one].weights[0] @ x) if one in self._of else 0.0 for one in actions]
+
+    def known(self, y: str) -> Sequence[str]:
+        """Every action ever updated, as features are shared between keys."""
+        del y
+        return tuple(self._of)
+
+    def next_count(self, y: str, action: str) -> int:
+        """Updates of the action so far, plus one."""
+        del y
+        return self._of[action].counts[0] + 1 if action in self._of else 1
+
+    def learn(self, y: str, action: str, target: float, weight: float = 1.0) -> None:
+        """Move the prediction toward `target`; a smaller weight brings the target nearer."""
+        q = self._of.get(action)
+        if q is None:
+            q = self._of[action] = LinearQ(1, seeing.WIDTH + 1, seeing.vector, self._clock)
+        if weight != 1.0:
+            target = update.step(float(q.values(y, _ONE)[0]), target, weight)
+        q.update(y, 0, target)
+
+    def shift(self, y: str, action: str, change: float, n: int, weight: float = 1.0) -> None:
+        """Move the prediction at `y` by what is left of the n-th update's step, approximately."""
+        q = self._of[action]
+        x = seeing.vector(y)
+        move = weight * remaining(self._clock, n, q.counts[0]) * change
+        q.weights[0] += move / float(x @ x) * x
+
+    def frozen(self, restart: bool) -> LinearValues:
+        """A copy; with `restart` the counts here are 0 again."""
+        copy = LinearValues(self._clock)
+        copy.load(self.to_json())
+        if restart:
+            for q in self._of.values():
+                q.counts = [0]
+        return copy
+
+    def to_json(self) -> Json:
+        """Weights and count by action."""
+        return {name: [q.weights[0].tolist(), q.counts[0]] for name, q in self._of.items()}
+
+    def load(self, state: Json) -> None:
+        """Take over weights and counts."""
+        self._of = {}
+        for name, (weights, count) in state.items():
+            q = LinearQ(1, seeing.WIDTH + 1, seeing.vector, self._clock)
+            q.weights[0] = weights
+            q.counts = [int(count)]
+            self._of[name] = q
