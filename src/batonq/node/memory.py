@@ -1,0 +1,236 @@
+"""MemoryStore: a store that ends with its process; it behaves as `SqliteStore` does."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from types import TracebackType
+from typing import Literal
+
+from batonq.base.files import Json
+from batonq.node.event import DuplicateError, Event
+from batonq.wire import chain
+
+Undo = Callable[[], object]
+
+
+class _Transaction(AbstractContextManager[None]):
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+
+    def __enter__(self) -> None:
+        self._store._begun.append(len(self._store._undo))
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> Literal[False]:
+        self._store._end(failed=kind is not None)
+        return False
+
+
+class MemoryStore:
+    """The `Store` of a node that need not outlive its process.
+
+    Bodies are kept as they are given, unchecked, and must not be changed afterwards. The hash chain
+    is computed when it is asked for. One thread at a time.
+    """
+
+    def __init__(self) -> None:
+        self._events: list[Event] = []  # their seq is not set
+        self._at = 0.0
+        self._numbers: dict[str, int] = {}  # seq by once
+        self._open: dict[str, int] = {}  # seq of the decision by handoff, oldest first
+        self._outbox: dict[str, tuple[int, str, Json]] = {}  # with the place, oldest first
+        self._places = 0
+        self._states: dict[str, tuple[int, Json]] = {}
+        self._rows: list[chain.Row] = []  # of the first events; the rest on demand
+        self._begun: list[int] = []  # of each transaction begun, how long `_undo` was
+        self._undo: list[Undo] = []
+        self._transaction = _Transaction(self)
+
+    def append(self, event: Event, *, opens: bool = False, closes: bool = False) -> int:
+        """See `Store.append`."""
+        number = self._numbers.get(event.once)
+        if number is not None:
+            raise DuplicateError(self._event(number))
+        if event.at >= self._at:
+            before, self._at = self._at, event.at
+        else:
+            before = self._at
+            event = replace(event, at=before)
+        self._events.append(event)
+        seq = self._numbers[event.once] = len(self._events)
+        opened = None
+        if closes:
+            opened = self._open.pop(event.handoff_id, None)
+        elif opens:
+            self._open[event.handoff_id] = seq
+        if self._begun:
+            self._undo.append(lambda: self._take_back(event, before, opens, opened))
+        return seq
+
+    def find(self, once: str) -> Event | None:
+        """See `Store.find`."""
+        number = self._numbers.get(once)
+        return None if number is None else self._event(number)
+
+    def events(self, after: int = 0, agent: str | None = None) -> Iterator[Event]:
+        """See `Store.events`."""
+        while after < len(self._events):
+            after += 1
+            if agent is None or self._events[after - 1].agent == agent:
+                yield self._event(after)
+
+    def last(self) -> int:
+        """See `Store.last`."""
+        return len(self._events)
+
+    def open_before(self, at: float, limit: int) -> list[str]:
+        """See `Store.open_before`."""
+        found: list[str] = []
+        for handoff_id, seq in self._open.items():
+            if len(found) >= limit or self._events[seq - 1].at >= at:
+                break
+            found.append(handoff_id)
+        return found
+
+    def count_open(self) -> int:
+        """See `Store.count_open`."""
+        return len(self._open)
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """See `Store.transaction`."""
+        return self._transaction
+
+    def to_send(self, handoff_id: str, receiver: str, artifact: Json) -> None:
+        """See `Store.to_send`."""
+        before = self._outbox.get(handoff_id)
+        self._places += 1
+        place = self._places if before is None else before[0]
+        self._outbox[handoff_id] = (place, receiver, artifact)
+        self._on_undo(lambda: self._put_back(handoff_id, before))
+
+    def sent(self, handoff_id: str) -> None:
+        """See `Store.sent`."""
+        before = self._outbox.pop(handoff_id, None)
+        self._on_undo(lambda: self._put_back(handoff_id, before))
+
+    def unsent(self, limit: int) -> list[tuple[str, str, Json]]:
+        """See `Store.unsent`."""
+        first = list(self._outbox.items())[:limit]
+        return [(handoff_id, receiver, artifact) for handoff_id, (_, receiver, artifact) in first]
+
+    def keep_state(self, name: str, seq: int, state: Json) -> None:
+        """See `Store.keep_state`."""
+        before = self._states.get(name)
+        self._states[name] = (seq, state)
+        if before is None:
+            self._on_undo(lambda: self._states.pop(name))
+        else:
+            self._on_undo(lambda: self._states.update({name: before}))
+
+    def state(self, name: str) -> tuple[int, Json] | None:
+        """See `Store.state`."""
+        return self._states.get(name)
+
+    def states(self, prefix: str) -> list[str]:
+        """See `Store.states`."""
+        return sorted(name for name in self._states if name.startswith(prefix))
+
+    def rows(self, after: int = 0) -> Iterator[chain.Row]:
+        """See `Store.rows`."""
+        while after < len(self._events):
+            yield self._row(after + 1)
+            after += 1
+
+    def forget(self, upto: int, handoffs: Collection[str] | None = None) -> int:
+        """See `Store.forget`."""
+        upto = min(upto, len(self._events))
+        if handoffs is None:
+            kept = {event.handoff_id for event in self._events[upto:]} | {"", *self._open}
+            chosen = {event.handoff_id for event in self._events[:upto]} - kept
+        else:
+            chosen = set(handoffs)
+        count = 0
+        with self._transaction:
+            for seq in range(1, upto + 1):
+                row = self._row(seq)
+                if row.handoff_id in chosen and row.body is not None:
+                    self._forget(seq, row)
+                    count += 1
+        return count
+
+    def scrub(self) -> None:
+        """See `Store.scrub`; nothing to do."""
+
+    def close(self) -> None:
+        """See `Store.close`; nothing to do."""
+
+    def _event(self, seq: int) -> Event:
+        return replace(self._events[seq - 1], seq=seq)
+
+    def _row(self, seq: int) -> chain.Row:
+        while len(self._rows) < seq:
+            event = self._events[len(self._rows)]
+            previous = self._rows[-1].link if self._rows else chain.GENESIS
+            salt, body = os.urandom(chain.SALT_BYTES), chain.text(event.body)
+            fields = (
+                len(self._rows) + 1,
+                float(event.at),
+                event.kind,
+                event.agent,
+                event.handoff_id,
+                event.once,
+            )
+            digest = chain.digest(salt, body)
+            link = chain.link(previous, *fields, digest)
+            self._rows.append(chain.Row(*fields, body, salt, digest, link))
+        return self._rows[seq - 1]
+
+    def _forget(self, seq: int, row: chain.Row) -> None:
+        event = self._events[seq - 1]
+        self._events[seq - 1] = replace(event, body={})
+        self._rows[seq - 1] = row._replace(body=None, salt=None)
+        unsent = self._outbox.pop(row.handoff_id, None)
+
+        def undo() -> None:
+            self._events[seq - 1] = event
+            self._rows[seq - 1] = row
+            self._put_back(row.handoff_id, unsent)
+
+        self._on_undo(undo)
+
+    def _on_undo(self, undo: Undo) -> None:
+        if self._begun:
+            self._undo.append(undo)
+
+    def _end(self, *, failed: bool) -> None:
+        start = self._begun.pop()
+        if failed:
+            while len(self._undo) > start:
+                self._undo.pop()()
+        if not self._begun:
+            self._undo.clear()
+
+    def _take_back(self, event: Event, before: float, opens: bool, opened: int | None) -> None:
+        del self._events[-1]
+        del self._rows[len(self._events) :]
+        del self._numbers[event.once]
+        self._at = before
+        if opened is not None:
+            self._open[event.handoff_id] = opened
+            self._open = dict(sorted(self._open.items(), key=lambda one: one[1]))
+        elif opens:
+            self._open.pop(event.handoff_id, None)
+
+    def _put_back(self, handoff_id: str, before: tuple[int, str, Json] | None) -> None:
+        if before is None:
+            self._outbox.pop(handoff_id, None)
+        else:
+            self._outbox[handoff_id] = before
+            self._outbox = dict(sorted(self._outbox.items(), key=lambda one: one[1][0]))
