@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Literal
 
 from batonq.base.files import Json
-from batonq.node.event import DuplicateError, Event
+from batonq.node.event import REVISION, DuplicateError, Event
 from batonq.wire import chain
 
 Undo = Callable[[], object]
@@ -44,6 +44,7 @@ class MemoryStore:
         self._events: list[Event] = []  # their seq is not set
         self._at = 0.0
         self._numbers: dict[str, int] = {}  # seq by once
+        self._revised: dict[str, list[int]] = {}  # seq of its revisions by handoff
         self._open: dict[str, int] = {}  # seq of the decision by handoff, oldest first
         self._outbox: dict[str, tuple[int, str, Json]] = {}  # with the place, oldest first
         self._places = 0
@@ -65,6 +66,8 @@ class MemoryStore:
             event = replace(event, at=before)
         self._events.append(event)
         seq = self._numbers[event.once] = len(self._events)
+        if event.kind == REVISION:
+            self._revised.setdefault(event.handoff_id, []).append(seq)
         opened = None
         if closes:
             opened = self._open.pop(event.handoff_id, None)
@@ -78,6 +81,10 @@ class MemoryStore:
         """See `Store.find`."""
         number = self._numbers.get(once)
         return None if number is None else self._event(number)
+
+    def revisions(self, handoff_id: str) -> list[Event]:
+        """See `Store.revisions`."""
+        return [self._event(seq) for seq in self._revised.get(handoff_id, ())]
 
     def events(self, after: int = 0, agent: str | None = None) -> Iterator[Event]:
         """See `Store.events`."""
@@ -219,6 +226,8 @@ class MemoryStore:
 
     def _take_back(self, event: Event, before: float, opens: bool, opened: int | None) -> None:
         del self._events[-1]
+        if event.kind == REVISION:
+            self._revised[event.handoff_id].pop()
         del self._rows[len(self._events) :]
         del self._numbers[event.once]
         self._at = before

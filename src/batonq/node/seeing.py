@@ -27,6 +27,9 @@ WIDTH: Final = 256  # length of a feature vector
 LONGEST: Final = 4_096  # characters of a key
 _WORD: Final = re.compile(r"\w+")
 _HASHED: Final = "#text"
+_PLAIN: Final = frozenset({str, int, bool, type(None)})
+_MOST_WRITTEN: Final = 4_096
+_written: Final[dict[str, str]] = {}
 _encode: Final = json.JSONEncoder(
     ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False
 ).encode
@@ -49,7 +52,21 @@ def key(seen: Any, agent: str, text: Sequence[str]) -> str:
     Raises:
         DataError: for anything else, naming the field.
     """
-    if type(seen) is dict or isinstance(seen, Mapping):
+    plain = type(seen) is dict and _PLAIN.issuperset(map(type, seen.values()))
+    if not plain or (text and not seen.keys().isdisjoint(text)):
+        return _key(seen, agent, text)
+    written = repr(seen)  # most sights recur, and this is quicker than writing JSON
+    made = _written.get(written)
+    if made is None:
+        made = _key(seen, agent, ())
+        if len(_written) >= _MOST_WRITTEN:
+            _written.clear()
+        _written[written] = made
+    return made
+
+
+def _key(seen: Any, agent: str, text: Sequence[str]) -> str:
+    if isinstance(seen, Mapping):
         fields = dict(seen)
         if text:
             words = [fields.pop(name) for name in text if name in fields]

@@ -10,6 +10,10 @@ APPEND: Final = (
 )
 CLOSE: Final = "UPDATE event SET open=NULL WHERE once=? AND open IS NOT NULL"
 FIND: Final = "SELECT kind, agent, handoff_id, once, at, body, seq FROM event WHERE once=?"
+BETWEEN: Final = (
+    "SELECT kind, agent, handoff_id, once, at, body, seq FROM event "
+    "WHERE once>? AND once<? ORDER BY seq"
+)
 AFTER: Final = (
     "SELECT kind, agent, handoff_id, once, at, body, seq FROM event"
     " WHERE seq>? ORDER BY seq LIMIT ?"

@@ -14,6 +14,7 @@ from batonq.node.limits import Costs
 
 TERMINAL: Final = "terminal"
 TRUNCATED: Final = "truncated"
+LARGEST: Final = 1e300  # of a number given as an integer
 
 
 @dataclass(frozen=True)
@@ -90,16 +91,23 @@ def check(
     """Raise a DataError for a number or word that cannot be."""
     if not isinstance(handoff_id, str) or not handoff_id:
         raise DataError(f"handoff_id {handoff_id!r}: give the `id` of a decision")
-    amounts = [("reward", reward), ("quote", quote)]
-    amounts += [(f"cost '{unit}'", amount) for unit, amount in (costs or {}).items()]
-    for name, value in (*amounts, ("duration", duration)):
-        if value is not None and (
-            isinstance(value, bool)
-            or not isinstance(value, (int, float))
-            or not math.isfinite(value)
-        ):
+    for name, value in (("reward", reward), ("duration", duration), ("quote", quote)):
+        if value is not None and not _finite(value):
             raise DataError(f"handoff '{handoff_id}': {name} is {value!r}; give a finite number")
+    for unit, amount in (costs or {}).items():
+        if not _finite(amount):
+            raise DataError(
+                f"handoff '{handoff_id}': cost '{unit}' is {amount!r}; give a finite number"
+            )
     if duration is not None and duration <= 0:
         raise DataError(f"handoff '{handoff_id}': duration is {duration:g}; give more than 0")
     if end not in (None, TERMINAL, TRUNCATED):
         raise DataError(f"handoff '{handoff_id}': end is {end!r}; None, 'terminal' or 'truncated'")
+
+
+def _finite(value: object) -> bool:
+    if type(value) is float:
+        return math.isfinite(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return -LARGEST < value < LARGEST

@@ -9,48 +9,19 @@ import json
 import os
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final
 
 from batonq.base.errors import StoreError, WireError
 from batonq.base.files import Json
 from batonq.node import schema, sql
-from batonq.node.event import DECISION, DuplicateError, Event, once
+from batonq.node.event import DECISION, REVISION, DuplicateError, Event, once
 from batonq.node.lock import Lock
 from batonq.wire import chain
 
 DURABILITY: Final = ("normal", "full")
 _PAGE: Final = 500  # rows read at a time, so that no reader holds back the write-ahead log
-
-
-class _Latest(NamedTuple):
-    """What the next event follows: number, time and link of the last one; how many are open."""
-
-    seq: int
-    at: float
-    link: bytes
-    open: int
-
-
-class _Transaction(AbstractContextManager[None]):
-    """`with` on a store's transaction; one for all, as the store counts how deep it is."""
-
-    def __init__(self, store: SqliteStore) -> None:
-        self._store = store
-
-    def __enter__(self) -> None:
-        self._store._begin()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> Literal[False]:
-        self._store._end(failed=kind is not None)
-        return False
 
 
 class SqliteStore:
@@ -63,13 +34,8 @@ class SqliteStore:
     def __init__(self, path: Path, connection: sqlite3.Connection, lock: Lock | None) -> None:
         """Use `open`."""
         self.path = path
-        self._connection = connection
+        self._base = Database(path, connection)
         self._lock = lock
-        self._execute = connection.execute
-        self._transaction = _Transaction(self)
-        self._begun: list[_Latest] = []  # of each transaction begun, what it started from
-        self._broken = False
-        self._latest = self._stored()
 
     @staticmethod
     def open(
@@ -125,56 +91,58 @@ class SqliteStore:
 
     def append(self, event: Event, *, opens: bool = False, closes: bool = False) -> int:
         """See `Store.append`."""
-        latest = self._latest
-        seq = latest.seq + 1
-        at = event.at if event.at > latest.at else latest.at
+        base = self._base
         salt = os.urandom(chain.SALT_BYTES)
         body = _text(event.body, event.once)
         digest = chain.digest(salt, body)
-        name = event.kind, event.agent, event.handoff_id, event.once
-        try:
-            link = chain.link(latest.link, seq, at, *name, digest)
-        except UnicodeEncodeError as error:
-            raise WireError(f"{event.once!a}: a name is not Unicode text; give another") from error
-        self._check_whole()
-        is_open = 1 if opens and not closes else None
-        row = (seq, at, is_open, *name, digest, link, salt, body)
-        alone = closes and not self._begun
-        try:
-            if alone:
-                self._execute("BEGIN IMMEDIATE")
-            self._execute(sql.APPEND, row)
-            count = latest.open + (is_open or 0)
-            if closes:
-                count -= self._execute(sql.CLOSE, (once(DECISION, event.handoff_id),)).rowcount
-            if alone:
-                self._execute("COMMIT")
-            self._latest = _Latest(seq, at, link, count)
-        except sqlite3.IntegrityError as error:
-            if alone:
-                self._execute("ROLLBACK")
-            stored = self.find(event.once)
-            if stored is None:
-                self._give_up()
-                raise schema.explain(self.path, error) from error
-            raise DuplicateError(stored) from None
-        except BaseException as error:
-            self._give_up()
-            raise self._explained(error) from error
+        with base.lock:
+            alone = base.alone()
+            seq, at, previous, count = base.latest
+            seq += 1
+            at = max(at, event.at)
+            name = event.kind, event.agent, event.handoff_id, event.once
+            is_open = 1 if opens and not closes else None
+            try:
+                link = chain.link(previous, seq, at, *name, digest)
+                if alone and closes:
+                    base.execute("BEGIN IMMEDIATE")
+                base.execute(sql.APPEND, (seq, at, is_open, *name, digest, link, salt, body))
+                if closes:
+                    decision = once(DECISION, event.handoff_id)
+                    count -= base.execute(sql.CLOSE, (decision,)).rowcount
+                    if alone:
+                        base.execute("COMMIT")
+                base.latest = Latest(seq, at, link, count + (is_open or 0))
+            except UnicodeEncodeError as error:
+                raise WireError(f"{event.once!a}: a name is not Unicode text") from error
+            except sqlite3.IntegrityError as error:
+                stored = self.find(event.once)
+                if alone or stored is None:
+                    base.given_up(error)
+                if stored is None:
+                    raise schema.explain(self.path, error) from error
+                raise DuplicateError(stored) from None
+            except BaseException as error:
+                raise base.given_up(error) from error
         return seq
 
     def find(self, once: str) -> Event | None:
         """See `Store.find`."""
-        found = self._read(sql.FIND, once)
+        found = self._base.read(sql.FIND, once)
         return self._event(found[0]) if found else None
+
+    def revisions(self, handoff_id: str) -> list[Event]:
+        """See `Store.revisions`."""
+        prefix = once(REVISION, handoff_id)  # followed by a colon, after which comes a semicolon
+        return [self._event(row) for row in self._read(sql.BETWEEN, f"{prefix}:", f"{prefix};")]
 
     def events(self, after: int = 0, agent: str | None = None) -> Iterator[Event]:
         """See `Store.events`."""
         while True:
             if agent is None:
-                page = self._read(sql.AFTER, after, _PAGE)
+                page = self._base.read(sql.AFTER, after, _PAGE)
             else:
-                page = self._read(sql.AFTER_OF_AGENT, after, agent, _PAGE)
+                page = self._base.read(sql.AFTER_OF_AGENT, after, agent, _PAGE)
             for row in page:
                 yield self._event(row)
             if len(page) < _PAGE:
@@ -183,53 +151,53 @@ class SqliteStore:
 
     def last(self) -> int:
         """See `Store.last`."""
-        return self._stored().seq if self._lock is None else self._latest.seq
+        return self._newest().seq
 
     def open_before(self, at: float, limit: int) -> list[str]:
         """See `Store.open_before`."""
         # Times do not decrease with the number: those before `at` are the first ones.
-        oldest = self._read(sql.OLDEST_OPEN, limit)
+        oldest = self._base.read(sql.OLDEST_OPEN, limit)
         return [handoff_id for handoff_id, opened in oldest if opened < at]
 
     def count_open(self) -> int:
         """See `Store.count_open`."""
-        return self._stored().open if self._lock is None else self._latest.open
+        return self._newest().open
 
     def transaction(self) -> AbstractContextManager[None]:
         """See `Store.transaction`."""
-        return self._transaction
+        return self._base.transaction()
 
     def to_send(self, handoff_id: str, receiver: str, artifact: Json) -> None:
         """See `Store.to_send`."""
-        self._write(sql.TO_SEND, handoff_id, receiver, _text(artifact, handoff_id))
+        self._base.write(sql.TO_SEND, handoff_id, receiver, _text(artifact, handoff_id))
 
     def sent(self, handoff_id: str) -> None:
         """See `Store.sent`."""
-        self._write(sql.SENT, handoff_id)
+        self._base.write(sql.SENT, handoff_id)
 
     def unsent(self, limit: int) -> list[tuple[str, str, Json]]:
         """See `Store.unsent`."""
-        found = self._read(sql.UNSENT, limit)
+        found = self._base.read(sql.UNSENT, limit)
         return [(one, receiver, self._json(text, one)) for one, receiver, text in found]
 
     def keep_state(self, name: str, seq: int, state: Json) -> None:
         """See `Store.keep_state`."""
-        self._write(sql.KEEP_STATE, name, seq, _text(state, name))
+        self._base.write(sql.KEEP_STATE, name, seq, _text(state, name))
 
     def state(self, name: str) -> tuple[int, Json] | None:
         """See `Store.state`."""
-        found = self._read(sql.STATE, name)
+        found = self._base.read(sql.STATE, name)
         return (found[0][0], self._json(found[0][1], name)) if found else None
 
     def states(self, prefix: str) -> list[str]:
         """See `Store.states`."""
-        names = (name for (name,) in self._read(sql.STATES))
+        names = (name for (name,) in self._base.read(sql.STATES))
         return [name for name in names if name.startswith(prefix)]
 
     def rows(self, after: int = 0) -> Iterator[chain.Row]:
         """See `Store.rows`."""
         while True:
-            page = self._read(sql.ROWS, after, _PAGE)
+            page = self._base.read(sql.ROWS, after, _PAGE)
             yield from map(chain.Row._make, page)
             if len(page) < _PAGE:
                 return
@@ -237,16 +205,16 @@ class SqliteStore:
 
     def forget(self, upto: int, handoffs: Collection[str] | None = None) -> int:
         """See `Store.forget`."""
-        with self._transaction:
+        with self._base.transaction():
             if handoffs is None:
-                count = self._write(sql.FORGET_CLOSED, upto, upto)
+                count = self._base.write(sql.FORGET_CLOSED, upto, upto)
             else:
-                self._write(sql.CHOSEN)
+                self._base.write(sql.CHOSEN)
                 for one in set(handoffs):
-                    self._write(sql.CHOOSE, one)
-                count = self._write(sql.FORGET_CHOSEN, upto)
-                self._write(sql.CHOSEN_NO_MORE)
-            self._write(sql.FORGET_UNSENT)
+                    self._base.write(sql.CHOOSE, one)
+                count = self._base.write(sql.FORGET_CHOSEN, upto)
+                self._base.write(sql.CHOSEN_NO_MORE)
+            self._base.write(sql.FORGET_UNSENT)
         return count
 
     def scrub(self) -> None:
@@ -257,8 +225,8 @@ class SqliteStore:
                 deleted, but its bytes may still lie in the file.
         """
         try:
-            self._execute("VACUUM")
-            busy = self._execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            self._base.execute("VACUUM")
+            busy = self._base.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
         except sqlite3.Error as error:
             raise schema.explain(self.path, error) from error
         if busy:
@@ -269,90 +237,15 @@ class SqliteStore:
 
     def close(self) -> None:
         """See `Store.close`; what an unfinished transaction holds is not kept."""
-        self._connection.close()
+        self._base.close()
         if self._lock is not None:
             self._lock.release()
 
-    def _begin(self) -> None:
-        depth = len(self._begun)
-        self._begun.append(self._latest)
-        try:
-            self._execute(f"SAVEPOINT s{depth}" if depth else "BEGIN IMMEDIATE")
-        except BaseException as error:
-            self._begun.pop()
-            self._give_up()
-            raise self._explained(error) from error
-
-    def _end(self, *, failed: bool) -> None:
-        started = self._begun.pop()
-        depth = len(self._begun)
-        try:
-            if depth:
-                self._end_inner(depth, started, failed)
-            elif failed or self._broken:
-                self._roll_back(started)
-            else:
-                self._execute("COMMIT")
-        except BaseException as error:
-            self._give_up()
-            raise self._explained(error) from error
-        if self._broken and not depth:
-            self._broken = False
-            if not failed:
-                raise StoreError(
-                    f"{self.path}: nothing of the transaction was kept, as a write in it failed; "
-                    "do it again"
-                )
-
-    def _end_inner(self, depth: int, started: _Latest, failed: bool) -> None:
-        if self._broken:
-            return  # the outermost one will undo it
-        if failed:
-            self._execute(f"ROLLBACK TO s{depth}")
-            self._latest = started
-        self._execute(f"RELEASE s{depth}")
-
-    def _roll_back(self, started: _Latest) -> None:
-        if self._connection.in_transaction:  # else SQLite has done it, for want of room say
-            self._execute("ROLLBACK")
-        self._latest = started
-
-    def _give_up(self) -> None:
-        """After a write that failed: keep nothing of it."""
-        if self._begun:
-            self._broken = True
-            return
-        with suppress(sqlite3.Error):  # what was wrong already is what is told
-            if self._connection.in_transaction:
-                self._execute("ROLLBACK")
-            self._latest = self._stored()
-
-    def _stored(self) -> _Latest:
-        seq, at, link = self._execute(sql.LATEST).fetchone() or (0, 0.0, chain.GENESIS)
-        return _Latest(seq, at, link, self._execute(sql.COUNT_OPEN).fetchone()[0])
-
-    def _write(self, statement: str, *values: object) -> int:
-        """Run a statement; returns how many rows it changed."""
-        self._check_whole()
-        try:
-            return self._execute(statement, values).rowcount
-        except UnicodeEncodeError as error:
-            raise WireError(f"{values[0]!a}: is not Unicode text; give another name") from error
-        except BaseException as error:
-            self._give_up()
-            raise self._explained(error) from error
-
-    def _check_whole(self) -> None:
-        if self._broken:
-            raise StoreError(f"{self.path}: a write in this transaction failed; end it first")
-
-    def _read(self, statement: str, *values: object) -> list[Any]:
-        try:
-            return self._execute(statement, values).fetchall()
-        except UnicodeEncodeError:
-            return []  # nothing stored has a name that is not Unicode text
-        except sqlite3.Error as error:
-            raise schema.explain(self.path, error) from error
+    def _newest(self) -> Latest:
+        if self._lock is not None:
+            return self._base.latest
+        with self._base.lock:
+            return self._base.stored()
 
     def _event(self, row: Any) -> Event:
         kind, agent, handoff_id, name, at, body, seq = row
@@ -366,9 +259,6 @@ class SqliteStore:
             raise StoreError(
                 f"{self.path}: {name}: what is stored is not JSON ({error}); restore a backup"
             ) from error
-
-    def _explained(self, error: BaseException) -> BaseException:
-        return schema.explain(self.path, error) if isinstance(error, sqlite3.Error) else error
 
 
 def _text(value: Json, name: str) -> str:
