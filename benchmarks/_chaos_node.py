@@ -1,0 +1,57 @@
+"""One node of the chaos benchmark, as a process of its own.
+
+`python -m benchmarks._chaos_node CONFIG` serves until it is stopped; with a second argument
+`table` it opens the store that is left, prints what the agent has learnt as JSON, and ends.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from batonq.service.run import serve
+
+from batonq.icq.clocks import Clock
+from batonq.node.team import Team
+
+
+def opened(config: dict[str, Any]) -> Team:
+    """The team of a configuration: one agent, the others as peers."""
+    team = Team.open(
+        config["store"],
+        gamma=config["gamma"],
+        mode=config["mode"],
+        time_unit="step",
+        reward_range=(-1.0, 1.0),
+        bits=config["bits"],
+        rounding=config["rounding"],
+        explore=0.2,
+        durability="normal",
+        seed=config["seed"],
+        name=config["agent"],
+    )
+    agent = config["agent"]
+    team.add(agent, to=config["actions"], learner="table", clock=Clock(*config["clock"]))
+    for name, url in config["peers"].items():
+        team.peer(name, url, token=_token(agent, name), accepts=_token(name, agent))
+    return team
+
+
+def _token(sender: str, receiver: str) -> str:
+    """What one node shows another; a real one could not be guessed."""
+    return f"chaos-{sender}-to-{receiver}".ljust(32, "-")
+
+
+def main(config: dict[str, Any], what: str) -> None:
+    """Serve, or say what was learnt."""
+    team = opened(config)
+    if what == "table":
+        print(json.dumps(team[config["agent"]].table()))
+        team.close()
+    else:
+        serve(team, port=config["port"])
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else "serve")
