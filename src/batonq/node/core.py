@@ -54,6 +54,7 @@ class Core:
     limits: Limits
     ttl: float
     mode: str
+    read_only: bool = False
     agents: dict[str, Agent] = field(default_factory=dict)
     peers: dict[str, Peer] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)

@@ -20,7 +20,7 @@ EVERY: Final = 2_000  # events between two checkpoints, at least
 PER_CELL: Final = 2  # and so many for each information state that must be written
 
 
-def store_at(path: str | Path | None, durability: str) -> Store:
+def store_at(path: str | Path | None, durability: str, read_only: bool) -> Store:
     """The store at a path, made if there is none; in memory without a path.
 
     Raises:
@@ -28,7 +28,7 @@ def store_at(path: str | Path | None, durability: str) -> Store:
     """
     if path is None:
         return MemoryStore()
-    return SqliteStore.open(path, durability=durability)
+    return SqliteStore.open(path, durability=durability, read_only=read_only)
 
 
 def begin(core: Core) -> None:
@@ -51,7 +51,8 @@ def same_settings(core: Core, name: str, settings: dict[str, Json]) -> None:
     """
     kept = core.store.state(name)
     if kept is None:
-        core.store.keep_state(name, 0, settings)
+        if not core.read_only:
+            core.store.keep_state(name, 0, settings)
         return
     differing = [one for one in settings if kept[1].get(one) != settings[one]]
     if differing:

@@ -62,6 +62,7 @@ class Team:
         durability: str = "normal",
         seed: int | None = None,
         name: str = "node",
+        read_only: bool = False,
     ) -> Team:
         """Open a store, made if there is none, and go on where it was.
 
@@ -84,6 +85,7 @@ class Team:
             durability: "normal" survives the process's death, "full" also the machine's.
             seed: of exploration and of stochastic rounding; by default the system's own chance.
             name: of the node, in metrics and pages.
+            read_only: look at the store of a node that may be running; only dry runs decide.
 
         Raises:
             StoreError: if the store cannot be used, or was made with other units.
@@ -104,12 +106,13 @@ class Team:
         exploration = explore if isinstance(explore, Exploration) else Exploration(explore)
         core = Core(
             name=name,
-            store=opening.store_at(path, durability),
+            store=opening.store_at(path, durability, read_only),
             declaration=declaration,
             exploration=exploration,
             limits=limits or Limits(),
             ttl=ttl,
             mode=mode,
+            read_only=read_only,
             rng=random.Random(seed),  # noqa: S311 - exploration, not secrets
         )
         try:
@@ -443,7 +446,7 @@ class Team:
         core = self._core
         with core.lock:
             try:
-                if core.store.last() > core.kept:
+                if core.store.last() > core.kept and not core.read_only:
                     opening.checkpoint(core)
             except StoreError as error:  # the events are there: opening reads them again
                 logger.warning("closing: %s", error)
