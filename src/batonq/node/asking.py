@@ -12,6 +12,7 @@ from batonq.node.event import DECISION
 from batonq.node.peer import Peer, UnreachableError
 from batonq.node.quoting import quote_came
 from batonq.node.results import Settled
+from batonq.node.trusting import used
 from batonq.wire.messages import Answer
 
 logger = logging.getLogger(__name__)
@@ -66,6 +67,6 @@ def _failed(core: Core, handoff_id: str, error: WireError) -> None:
 
 
 def _came(core: Core, peer: Peer, handoff_id: str, answer: Answer) -> Settled:
-    value = peer.value(answer, handoff_id)
-    body: dict[str, Json] = {"peer": peer.name, "code": answer.code}
-    return quote_came(core, handoff_id, value, body)
+    told = peer.value(answer, handoff_id)
+    body: dict[str, Json] = {"peer": peer.name, "code": answer.code, "told": told}
+    return quote_came(core, handoff_id, used(peer, told), body)

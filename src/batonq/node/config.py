@@ -91,6 +91,7 @@ class PeerTable(_Strict):
     accepts_file: str | None = None
     leak_bits: int | None = None
     seconds: Number = 5.0
+    on_inflation: Literal["flag", "shrink", "quarantine"] = "flag"
 
 
 class Serve(_Strict):
@@ -229,6 +230,7 @@ def open_team(config: NodeConfig, folder: Path, *, read_only: bool = False) -> T
                 accepts=secret(folder, peer.accepts_file, f"peers.{name}.accepts_file"),
                 leak_bits=peer.leak_bits,
                 seconds=peer.seconds,
+                on_inflation=peer.on_inflation,
             )
     except BaseException:
         team.close()

@@ -12,12 +12,16 @@ import httpx
 
 from batonq.base.errors import ConflictError, DataError, RefusedError, WireError
 from batonq.base.files import Json
-from batonq.node.event import ANSWER, QUOTE, TRUST, Event
+from batonq.node import promises
+from batonq.node.event import ANSWER, QUOTE, REALISED, TRUST, Event
+from batonq.node.promises import Ledger, Terms
+from batonq.node.trusting import FLAG, ON_INFLATION, QUARANTINE, RELEASE
 from batonq.wire import messages
 from batonq.wire.declaration import Declaration, agree
 from batonq.wire.messages import Answer, Ask
 
 SECONDS: Final = 5.0  # to wait for a peer
+_KEPT: Final = ("answered", "asked", "strikes", "flagged", "quarantined")
 LARGEST: Final = 1 << 16  # bytes of what a peer may answer
 
 
@@ -32,6 +36,11 @@ class Peer:
         accepts: what it shows us; None: it may not ask us anything.
         leak_bits: how many bits of quotes it may ever get from us; None: no cap.
         seconds: to wait for its answer.
+        terms: what its quotes are held to.
+        on_inflation: what follows when it is shown to promise too much: "flag" (it is told),
+            "shrink" (its quotes count less) or "quarantine" (nothing is handed to it).
+        ledger: what it promised and what came of it.
+        flagged: whether it was shown to promise too much since it was last released.
         answered: quotes given to it.
         asked: quotes got from it.
         strikes: answers of it that could not be accepted.
@@ -40,7 +49,7 @@ class Peer:
         declaration: what its quotes mean, once fetched and agreed to.
 
     Raises:
-        DataError: for a URL that is not http or https, or holds a password.
+        DataError: for a URL that is not http or https, or holds a password; for another word.
     """
 
     name: str
@@ -49,6 +58,10 @@ class Peer:
     accepts: str | None = field(default=None, repr=False)
     leak_bits: int | None = None
     seconds: float = SECONDS
+    terms: Terms = field(default_factory=lambda: Terms(-1.0, 1.0), repr=False)
+    on_inflation: str = "flag"
+    ledger: Ledger = field(default_factory=Ledger, repr=False)
+    flagged: bool = False
     answered: int = 0
     asked: int = 0
     strikes: int = 0
@@ -59,6 +72,9 @@ class Peer:
     _async_client: httpx.AsyncClient | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
+        if self.on_inflation not in ON_INFLATION:
+            there = ", ".join(ON_INFLATION)
+            raise DataError(f"peer '{self.name}': on_inflation is none of {there}")
         parts = urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise DataError(f"peer '{self.name}': {self.url!r} is no http or https URL")
@@ -84,19 +100,30 @@ class Peer:
             self.answered += 1
         elif event.kind == QUOTE:
             self.asked += 1
-        elif event.kind == TRUST and event.body["do"] != "flag":
-            self.quarantined = event.body["do"] == "quarantine"
+            body = event.body
+            self.ledger = promises.quoted(
+                self.terms, self.ledger, event.handoff_id, body["told"], body["workflow"]
+            )
+        elif event.kind == REALISED:
+            value = event.body["value"]
+            self.ledger = promises.realised(self.terms, self.ledger, event.handoff_id, value)
+        elif event.kind == TRUST:
+            do = event.body["do"]
+            self.flagged = do != RELEASE
+            self.quarantined = do == QUARANTINE or (do == FLAG and self.quarantined)
+            if do == RELEASE:
+                self.ledger = promises.released(self.ledger)
 
     def to_json(self) -> Json:
         """What is kept of it over a restart."""
-        return {
-            name: getattr(self, name) for name in ("answered", "asked", "strikes", "quarantined")
-        }
+        state = {name: getattr(self, name) for name in _KEPT}
+        return {**state, "ledger": promises.to_json(self.ledger)}
 
     def load(self, state: Json) -> None:
         """Take over what `to_json` gave."""
-        for name, value in state.items():
-            setattr(self, name, value)
+        for name in _KEPT:
+            setattr(self, name, state[name])
+        self.ledger = promises.from_json(state["ledger"])
 
     def ask(self, ours: Declaration, handoff_id: str, sender: str, artifact: Json) -> Answer:
         """Hand an artifact on and get its quote.

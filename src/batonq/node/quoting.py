@@ -27,7 +27,8 @@ def quote_came(core: Core, handoff_id: str, value: float, more: dict[str, Json])
     """
     with core.lock:
         now = standing(core, handoff_id)
-        body: dict[str, Json] = {**more, "quote": value}
+        workflow = now.decision.body["workflow"]
+        body: dict[str, Json] = {**more, "quote": value, "workflow": workflow}
         stale = now.learnt is not None and now.learnt.kind == EXPIRY
         if now.outcome is not None and now.end != TERMINAL and now.learnt is None:
             body |= learning_of(core, now.decision, now.reward, now.duration, now.end, value)

@@ -12,6 +12,7 @@ from batonq.node.limits import Costs
 from batonq.node.results import Settled
 from batonq.node.settling import settle
 from batonq.node.standing import TERMINAL, Standing, check, standing
+from batonq.node.trusting import realised
 
 
 def revise(
@@ -88,6 +89,8 @@ def finish(
                     f"{before.body['given'][0]:g}; to correct it, use outcomes (revise)"
                 )
             return Settled(handoff_id, True, False, None, None, True)
+        if now.decision.body["target"] in core.peers:
+            realised(core, handoff_id, reward)
         total = update.target(now.reward, update.discount(core.gamma, now.duration), reward)
         return revise(
             core,

@@ -5,24 +5,23 @@ from __future__ import annotations
 import logging
 import os
 import random
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from batonq.base.errors import ConflictError, ModelError, StoreError
 from batonq.icq.clocks import Clock
-from batonq.node import asking, completing, opening, quoting, revising, seeing, settling
+from batonq.node import completing, opening, seeing, trusting
 from batonq.node.agent import Agent, To
 from batonq.node.core import ABSENT, MODES, Core, Counts
 from batonq.node.event import MODE, Store
 from batonq.node.exploration import Exploration
 from batonq.node.learning import PHASE, Learner, Learning
-from batonq.node.limits import END, Costs, Limits
+from batonq.node.limits import END, Limits
+from batonq.node.outcomes import Outcomes
 from batonq.node.peer import Peer
-from batonq.node.results import Settled
-from batonq.node.standing import check
+from batonq.node.promises import Terms
 from batonq.wire.declaration import Declaration
 from batonq.wire.messages import check_name
 from batonq.wire.scalar import Rounding, Scalar, range_from_reward
@@ -34,14 +33,11 @@ logger = logging.getLogger(__name__)
 BYPASS_VARIABLE = "BATONQ_BYPASS"
 
 
-class Team:
+class Team(Outcomes):
     """The agents of one process; several threads may use it.
 
     Make one with `Team.open`; it owns its store until `close`. Also a context manager.
     """
-
-    def __init__(self, core: Core) -> None:
-        self._core = core
 
     @staticmethod
     def open(
@@ -180,6 +176,7 @@ class Team:
         accepts: str | None = None,
         leak_bits: int | None = None,
         seconds: float = 5.0,
+        on_inflation: str = "flag",
     ) -> Peer:
         """Name an agent of another process or organisation.
 
@@ -190,16 +187,20 @@ class Team:
             accepts: the token it shows us; without one it may not ask.
             leak_bits: bits of quotes it may ever get from us.
             seconds: to wait for an answer.
+            on_inflation: what follows when it is shown to promise too much: "flag", "shrink" its
+                quotes, or "quarantine" it.
 
         Raises:
-            DataError: for a URL that cannot be.
+            DataError: for a URL or word that cannot be.
             ConflictError: if there is such an agent or peer already.
         """
         core = self._core
         check_name(name, "peer")
         with core.lock:
             self._new_name(name)
-            peer = Peer(name, url, token, accepts, leak_bits, seconds)
+            ours = core.declaration.scalar
+            terms = Terms(ours.low, ours.high)
+            peer = Peer(name, url, token, accepts, leak_bits, seconds, terms, on_inflation)
             opening.recall_peer(core, peer)
             core.peers[name] = peer
         return peer
@@ -261,164 +262,21 @@ class Team:
             core.record(MODE, "", "", {"mode": mode, "by": by}, key=key)
             core.store.keep_state("mode", core.store.last(), mode)
 
-    def settle(
-        self,
-        handoff_id: str,
-        reward: float = 0.0,
-        duration: float = 1.0,
-        *,
-        artifact: Any = ABSENT,
-        end: str | None = None,
-        quote: float | None = None,
-        costs: Costs | None = None,
-    ) -> Settled:
-        """Tell what an option brought; learnt from at once if the receiver's quote is at hand.
-
-        Given again with the same content it does nothing; a correction is `revise`.
-
-        Args:
-            handoff_id: the `id` of the decision.
-            reward: gathered during the option, discounted to its start.
-            duration: of the option, in units of time, more than 0.
-            artifact: as the receiver gets it. A receiver in this process is shown it; a peer is
-                sent it. By default what the sender decided on, for a receiver in this process.
-            end: "terminal" if the workflow ended with it, "truncated" if it was broken off.
-            quote: the receiver's value, where you carried it yourself.
-            costs: what was used up, by unit; counts against budgets.
+    def quarantine(self, peer: str) -> None:
+        """Hand nothing to a peer until it is released.
 
         Raises:
-            UnknownError: if this node did not decide it.
-            ConflictError: if it was settled otherwise.
-            DataError: for a number that cannot be.
+            UnknownError: if there is no such peer.
         """
-        with self._kept():
-            settled = settling.settle(
-                self._core,
-                handoff_id,
-                reward,
-                duration,
-                artifact=artifact,
-                end=end,
-                quote=quote,
-                costs=costs,
-            )
-        if settled.waiting and artifact is not ABSENT:
-            return asking.ask(self._core, handoff_id, artifact) or settled
-        return settled
+        trusting.set_trust(self._core, peer, trusting.QUARANTINE)
 
-    async def asettle(
-        self,
-        handoff_id: str,
-        reward: float = 0.0,
-        duration: float = 1.0,
-        *,
-        artifact: Any = ABSENT,
-        end: str | None = None,
-        quote: float | None = None,
-        costs: Costs | None = None,
-    ) -> Settled:
-        """As `settle`; a peer is asked without blocking."""
-        with self._kept():
-            settled = settling.settle(
-                self._core,
-                handoff_id,
-                reward,
-                duration,
-                artifact=artifact,
-                end=end,
-                quote=quote,
-                costs=costs,
-            )
-        if settled.waiting and artifact is not ABSENT:
-            return await asking.aask(self._core, handoff_id, artifact) or settled
-        return settled
-
-    def finish(
-        self,
-        handoff_id: str,
-        reward: float = 0.0,
-        duration: float | None = None,
-        *,
-        costs: Costs | None = None,
-    ) -> Settled:
-        """Tell that the workflow ended with this handoff: its value afterwards is 0.
-
-        After `settle` it adds to what was told then: the reward counts from the end of that
-        duration, and `duration` is the time since.
+    def release(self, peer: str) -> None:
+        """Trust a peer again: its test starts afresh.
 
         Raises:
-            UnknownError, ConflictError, DataError: as `settle`.
+            UnknownError: if there is no such peer.
         """
-        with self._kept():
-            return revising.finish(self._core, handoff_id, reward, duration, costs)
-
-    def quoted(self, handoff_id: str, quote: float) -> Settled:
-        """Hand in a quote that came by your own transport, before or after `settle`.
-
-        Raises:
-            UnknownError, ConflictError, DataError: as `settle`.
-        """
-        check(handoff_id, None, None, None, quote)
-        with self._kept():
-            return quoting.quote_came(self._core, handoff_id, quote, {"peer": None})
-
-    def revise(
-        self,
-        handoff_id: str,
-        *,
-        key: str,
-        reward: float | None = None,
-        duration: float | None = None,
-        end: str | None = None,
-        source: str = "",
-    ) -> Settled:
-        """Correct an outcome: late, corrected or human rewards.
-
-        A table's value becomes what it would be had the outcome been right from the start, this
-        pair's later updates staying; other kinds of learner move approximately.
-
-        Args:
-            handoff_id: of which handoff.
-            key: yours; the same correction given twice counts once.
-            reward: the whole reward as it should have been; None: unchanged.
-            duration: None: unchanged.
-            end: None: unchanged.
-            source: who says so.
-
-        Raises:
-            UnknownError: if this node did not decide it.
-            ConflictError: if it has no outcome yet, or another correction has this key.
-            DataError: for a number that cannot be.
-        """
-        with self._kept():
-            return revising.revise(
-                self._core,
-                handoff_id,
-                key=key,
-                source=source,
-                reward=reward,
-                duration=duration,
-                end=end,
-            )
-
-    def expire(self, now: float | None = None) -> int:
-        """Close handoffs that have waited longer than `ttl`; returns how many."""
-        core = self._core
-        return quoting.expire(core, (core.clock() if now is None else now) - core.ttl)
-
-    def send_unsent(self, limit: int = 100) -> int:
-        """Ask peers again for quotes that could not be had; returns how many came."""
-        waiting = self.store.unsent(limit)
-        return sum(
-            asking.ask(self._core, one, artifact) is not None for one, _, artifact in waiting
-        )
-
-    async def asend_unsent(self, limit: int = 100) -> int:
-        """As `send_unsent`, without blocking."""
-        came = 0
-        for handoff_id, _receiver, artifact in self.store.unsent(limit):
-            came += await asking.aask(self._core, handoff_id, artifact) is not None
-        return came
+        trusting.set_trust(self._core, peer, trusting.RELEASE)
 
     def promote(self, agent: str) -> int:
         """Keep what an agent has learnt as a version; returns its number.
@@ -459,12 +317,3 @@ class Team:
 
     def __exit__(self, *_error: object) -> None:
         self.close()
-
-    @contextmanager
-    def _kept(self) -> Iterator[None]:
-        """After what changes something, keep the state if enough has happened."""
-        yield
-        core = self._core
-        if core.store.last() - core.kept > core.every:
-            with core.lock:
-                opening.checkpoint(core)
