@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager
+from copy import deepcopy
 from dataclasses import replace
+from itertools import islice
+from threading import RLock
 from types import TracebackType
 from typing import Literal
 
@@ -21,6 +24,7 @@ class _Transaction(AbstractContextManager[None]):
         self._store = store
 
     def __enter__(self) -> None:
+        self._store._lock.acquire()
         self._store._begun.append(len(self._store._undo))
 
     def __exit__(
@@ -36,8 +40,8 @@ class _Transaction(AbstractContextManager[None]):
 class MemoryStore:
     """The `Store` of a node that need not outlive its process.
 
-    Bodies are kept as they are given, unchecked, and must not be changed afterwards. The hash chain
-    is computed when it is asked for. One thread at a time.
+    Bodies, artifacts and states are kept as they are given, unchecked, and must not be changed
+    afterwards. The hash chain is computed when asked for. Safe to use from several threads.
     """
 
     def __init__(self) -> None:
@@ -53,62 +57,59 @@ class MemoryStore:
         self._begun: list[int] = []  # of each transaction begun, how long `_undo` was
         self._undo: list[Undo] = []
         self._transaction = _Transaction(self)
+        self._lock = RLock()
 
     def append(self, event: Event, *, opens: bool = False, closes: bool = False) -> int:
         """See `Store.append`."""
-        number = self._numbers.get(event.once)
-        if number is not None:
-            raise DuplicateError(self._event(number))
-        if event.at >= self._at:
-            before, self._at = self._at, event.at
-        else:
+        with self._lock:
+            number = self._numbers.get(event.once)
+            if number is not None:
+                raise DuplicateError(self._event(number))
             before = self._at
-            event = replace(event, at=before)
-        self._events.append(event)
-        seq = self._numbers[event.once] = len(self._events)
-        if event.kind == REVISION:
-            self._revised.setdefault(event.handoff_id, []).append(seq)
-        opened = None
-        if closes:
-            opened = self._open.pop(event.handoff_id, None)
-        elif opens:
-            self._open[event.handoff_id] = seq
-        if self._begun:
-            self._undo.append(lambda: self._take_back(event, before, opens, opened))
-        return seq
+            if event.at >= before:
+                self._at = event.at
+            else:
+                event = replace(event, at=before)
+            self._events.append(event)
+            seq = self._numbers[event.once] = len(self._events)
+            opened = None
+            if closes:
+                opened = self._open.pop(event.handoff_id, None)
+            elif opens:
+                self._open[event.handoff_id] = seq
+            if self._begun:
+                self._undo.append(lambda: self._take_back(event, before, opens, opened))
+            return seq
 
     def find(self, once: str) -> Event | None:
         """See `Store.find`."""
-        number = self._numbers.get(once)
-        return None if number is None else self._event(number)
-
-    def revisions(self, handoff_id: str) -> list[Event]:
-        """See `Store.revisions`."""
-        return [self._event(seq) for seq in self._revised.get(handoff_id, ())]
+        with self._lock:
+            number = self._numbers.get(once)
+            return None if number is None else self._event(number)
 
     def events(self, after: int = 0, agent: str | None = None) -> Iterator[Event]:
         """See `Store.events`."""
-        while after < len(self._events):
+        while after < self.last():
             after += 1
-            if agent is None or self._events[after - 1].agent == agent:
-                yield self._event(after)
+            event = self._event(after)
+            if agent is None or event.agent == agent:
+                yield event
 
     def last(self) -> int:
         """See `Store.last`."""
-        return len(self._events)
+        with self._lock:
+            return len(self._events)
 
     def open_before(self, at: float, limit: int) -> list[str]:
         """See `Store.open_before`."""
-        found: list[str] = []
-        for handoff_id, seq in self._open.items():
-            if len(found) >= limit or self._events[seq - 1].at >= at:
-                break
-            found.append(handoff_id)
-        return found
+        with self._lock:
+            oldest = islice(self._open.items(), limit)
+            return [one for one, seq in oldest if self._events[seq - 1].at < at]
 
     def count_open(self) -> int:
         """See `Store.count_open`."""
-        return len(self._open)
+        with self._lock:
+            return len(self._open)
 
     def transaction(self) -> AbstractContextManager[None]:
         """See `Store.transaction`."""
@@ -116,61 +117,67 @@ class MemoryStore:
 
     def to_send(self, handoff_id: str, receiver: str, artifact: Json) -> None:
         """See `Store.to_send`."""
-        before = self._outbox.get(handoff_id)
-        self._places += 1
-        place = self._places if before is None else before[0]
-        self._outbox[handoff_id] = (place, receiver, artifact)
-        self._on_undo(lambda: self._put_back(handoff_id, before))
+        with self._lock:
+            before = self._outbox.get(handoff_id)
+            self._places += 1
+            place = self._places if before is None else before[0]
+            self._outbox[handoff_id] = (place, receiver, artifact)
+            self._on_undo(lambda: self._put_back(handoff_id, before))
 
     def sent(self, handoff_id: str) -> None:
         """See `Store.sent`."""
-        before = self._outbox.pop(handoff_id, None)
-        self._on_undo(lambda: self._put_back(handoff_id, before))
+        with self._lock:
+            before = self._outbox.pop(handoff_id, None)
+            self._on_undo(lambda: self._put_back(handoff_id, before))
 
     def unsent(self, limit: int) -> list[tuple[str, str, Json]]:
         """See `Store.unsent`."""
-        first = list(self._outbox.items())[:limit]
-        return [(handoff_id, receiver, artifact) for handoff_id, (_, receiver, artifact) in first]
+        with self._lock:
+            first = islice(self._outbox.items(), limit)
+            return [(one, receiver, artifact) for one, (_, receiver, artifact) in first]
 
     def keep_state(self, name: str, seq: int, state: Json) -> None:
         """See `Store.keep_state`."""
-        before = self._states.get(name)
-        self._states[name] = (seq, state)
-        if before is None:
-            self._on_undo(lambda: self._states.pop(name))
-        else:
-            self._on_undo(lambda: self._states.update({name: before}))
+        with self._lock:
+            before = self._states.get(name)
+            self._states[name] = (seq, state)
+            if before is None:
+                self._on_undo(lambda: self._states.pop(name))
+            else:
+                self._on_undo(lambda: self._states.update({name: before}))
 
     def state(self, name: str) -> tuple[int, Json] | None:
         """See `Store.state`."""
-        return self._states.get(name)
+        with self._lock:
+            kept = self._states.get(name)
+        return None if kept is None else (kept[0], deepcopy(kept[1]))
 
     def states(self, prefix: str) -> list[str]:
         """See `Store.states`."""
-        return sorted(name for name in self._states if name.startswith(prefix))
+        with self._lock:
+            return sorted(name for name in self._states if name.startswith(prefix))
 
     def rows(self, after: int = 0) -> Iterator[chain.Row]:
         """See `Store.rows`."""
-        while after < len(self._events):
-            yield self._row(after + 1)
+        while after < self.last():
             after += 1
+            yield self._row(after)
 
     def forget(self, upto: int, handoffs: Collection[str] | None = None) -> int:
         """See `Store.forget`."""
-        upto = min(upto, len(self._events))
-        if handoffs is None:
-            kept = {event.handoff_id for event in self._events[upto:]} | {"", *self._open}
-            chosen = {event.handoff_id for event in self._events[:upto]} - kept
-        else:
-            chosen = set(handoffs)
-        count = 0
         with self._transaction:
-            for seq in range(1, upto + 1):
-                row = self._row(seq)
-                if row.handoff_id in chosen and row.body is not None:
-                    self._forget(seq, row)
-                    count += 1
-        return count
+            upto = min(upto, len(self._events))
+            if handoffs is None:
+                later = {event.handoff_id for event in self._events[upto:]}
+                kept = later | {"", *self._open}
+                chosen = {event.handoff_id for event in self._events[:upto]} - kept
+            else:
+                chosen = set(handoffs)
+            return sum(
+                self._forget(seq)
+                for seq in range(1, upto + 1)
+                if self._events[seq - 1].handoff_id in chosen
+            )
 
     def scrub(self) -> None:
         """See `Store.scrub`; nothing to do."""
@@ -179,28 +186,26 @@ class MemoryStore:
         """See `Store.close`; nothing to do."""
 
     def _event(self, seq: int) -> Event:
-        return replace(self._events[seq - 1], seq=seq)
+        with self._lock:
+            return replace(self._events[seq - 1], seq=seq)
 
     def _row(self, seq: int) -> chain.Row:
-        while len(self._rows) < seq:
-            event = self._events[len(self._rows)]
-            previous = self._rows[-1].link if self._rows else chain.GENESIS
-            salt, body = os.urandom(chain.SALT_BYTES), chain.text(event.body)
-            fields = (
-                len(self._rows) + 1,
-                float(event.at),
-                event.kind,
-                event.agent,
-                event.handoff_id,
-                event.once,
-            )
-            digest = chain.digest(salt, body)
-            link = chain.link(previous, *fields, digest)
-            self._rows.append(chain.Row(*fields, body, salt, digest, link))
-        return self._rows[seq - 1]
+        with self._lock:
+            for event in self._events[len(self._rows) : seq]:
+                previous = self._rows[-1].link if self._rows else chain.GENESIS
+                salt, body = os.urandom(chain.SALT_BYTES), chain.text(event.body)
+                number, at = len(self._rows) + 1, float(event.at)
+                name = event.kind, event.agent, event.handoff_id, event.once
+                digest = chain.digest(salt, body)
+                link = chain.link(previous, number, at, *name, digest)
+                self._rows.append(chain.Row(number, at, *name, body, salt, digest, link))
+            return self._rows[seq - 1]
 
-    def _forget(self, seq: int, row: chain.Row) -> None:
-        event = self._events[seq - 1]
+    def _forget(self, seq: int) -> bool:
+        """Delete a body; returns whether there was one."""
+        row, event = self._row(seq), self._events[seq - 1]
+        if row.body is None:
+            return False
         self._events[seq - 1] = replace(event, body={})
         self._rows[seq - 1] = row._replace(body=None, salt=None)
         unsent = self._outbox.pop(row.handoff_id, None)
@@ -211,6 +216,7 @@ class MemoryStore:
             self._put_back(row.handoff_id, unsent)
 
         self._on_undo(undo)
+        return True
 
     def _on_undo(self, undo: Undo) -> None:
         if self._begun:
@@ -223,6 +229,7 @@ class MemoryStore:
                 self._undo.pop()()
         if not self._begun:
             self._undo.clear()
+        self._lock.release()
 
     def _take_back(self, event: Event, before: float, opens: bool, opened: int | None) -> None:
         del self._events[-1]

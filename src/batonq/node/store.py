@@ -1,6 +1,6 @@
 """SqliteStore: events, outbox and states in one SQLite file that one process writes.
 
-A call has happened wholly or not at all, whatever interrupts it. One thread at a time.
+A call has happened wholly or not at all, whatever interrupts it. Safe to use from several threads.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any, Final
 from batonq.base.errors import StoreError, WireError
 from batonq.base.files import Json
 from batonq.node import schema, sql
+from batonq.node.database import Database, Latest
 from batonq.node.event import DECISION, REVISION, DuplicateError, Event, once
 from batonq.node.lock import Lock
 from batonq.wire import chain
@@ -112,15 +113,15 @@ class SqliteStore:
                     count -= base.execute(sql.CLOSE, (decision,)).rowcount
                     if alone:
                         base.execute("COMMIT")
-                base.latest = Latest(seq, at, link, count + (is_open or 0))
+                base.latest = seq, at, link, count + (is_open or 0)
             except UnicodeEncodeError as error:
                 raise WireError(f"{event.once!a}: a name is not Unicode text") from error
             except sqlite3.IntegrityError as error:
+                if alone and closes:
+                    base.roll_back()
                 stored = self.find(event.once)
-                if alone or stored is None:
-                    base.given_up(error)
                 if stored is None:
-                    raise schema.explain(self.path, error) from error
+                    raise base.given_up(error) from error
                 raise DuplicateError(stored) from None
             except BaseException as error:
                 raise base.given_up(error) from error
@@ -134,7 +135,9 @@ class SqliteStore:
     def revisions(self, handoff_id: str) -> list[Event]:
         """See `Store.revisions`."""
         prefix = once(REVISION, handoff_id)  # followed by a colon, after which comes a semicolon
-        return [self._event(row) for row in self._read(sql.BETWEEN, f"{prefix}:", f"{prefix};")]
+        return [
+            self._event(row) for row in self._base.read(sql.BETWEEN, f"{prefix}:", f"{prefix};")
+        ]
 
     def events(self, after: int = 0, agent: str | None = None) -> Iterator[Event]:
         """See `Store.events`."""
@@ -151,7 +154,7 @@ class SqliteStore:
 
     def last(self) -> int:
         """See `Store.last`."""
-        return self._newest().seq
+        return self._newest()[0]
 
     def open_before(self, at: float, limit: int) -> list[str]:
         """See `Store.open_before`."""
@@ -161,7 +164,7 @@ class SqliteStore:
 
     def count_open(self) -> int:
         """See `Store.count_open`."""
-        return self._newest().open
+        return self._newest()[3]
 
     def transaction(self) -> AbstractContextManager[None]:
         """See `Store.transaction`."""
@@ -225,8 +228,9 @@ class SqliteStore:
                 deleted, but its bytes may still lie in the file.
         """
         try:
-            self._base.execute("VACUUM")
-            busy = self._base.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            with self._base.lock:
+                self._base.execute("VACUUM")
+                busy = self._base.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
         except sqlite3.Error as error:
             raise schema.explain(self.path, error) from error
         if busy:
