@@ -1,1 +1,1 @@
-"""A node's HTTP service and its dashboard."""
+"""A node's HTTP service and its dashboard: `application(team)`, `serve(team)`, `Settings`."""

@@ -28,7 +28,7 @@ _PAGE: Final = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # with "no-referrer" a form of ours has the origin "null"
     "X-Frame-Options": "DENY",
 }
 
@@ -112,11 +112,10 @@ class Gate:
         method, path = scope["method"], scope["path"]
         headers = Headers.read(scope["headers"])
         self._guard.check_site(headers, method)
-        address = address_of(scope)
         try:
-            caller = self._guard.identify(headers, address)
+            caller = self._guard.identify(headers, address_of(scope))
         except ProblemError:
-            self._charge_nobody(address)
+            self.failed(scope)
             raise
         self.charge(caller, 1.0)
         self._guard.admit(caller, method, path)
@@ -132,8 +131,13 @@ class Gate:
             self._guard.check_csrf(caller, headers.csrf or _field(body, media))
         return replay(body, receive)
 
-    def _charge_nobody(self, address: str) -> None:
-        wait = self._buckets["nobody"].take(address, time.monotonic())
+    def failed(self, scope: Scope) -> None:
+        """Take a call from the rate of the address that showed a wrong token.
+
+        Raises:
+            ProblemError: 429.
+        """
+        wait = self._buckets["nobody"].take(address_of(scope), time.monotonic())
         if wait:
             raise too_many(wait)
 

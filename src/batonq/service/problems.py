@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException
 from batonq.base.errors import (
     BatonqError,
     ConflictError,
+    DataError,
     ModelError,
     RefusedError,
     StoreError,
@@ -38,6 +39,7 @@ _ERRORS: Final[tuple[tuple[type[BatonqError], int, str], ...]] = (
     (RefusedError, 403, "refused"),
     (WireError, 422, "malformed"),
     (ModelError, 422, "malformed"),
+    (DataError, 422, "malformed"),
 )
 _FRAMEWORK: Final = {
     404: "There is no such route; /v1/openapi.json lists them.",

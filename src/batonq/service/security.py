@@ -22,12 +22,12 @@ import time
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 from fastapi import Request
 from starlette.types import Scope
 
-from batonq.base.errors import ModelError
+from batonq.base.errors import ModelError, RefusedError
 from batonq.service.headers import Headers, host_name
 from batonq.service.problems import ProblemError
 from batonq.service.settings import LOOPBACK, Settings, check_token
@@ -39,7 +39,7 @@ OPEN_FOLDER: Final = "/static/"  # scripts and styles of the pages; nothing of t
 PEER_PATHS: Final = frozenset({"/v1/receive", "/v1/declaration", "/v1/openapi.json"})
 SCOPE_KEY: Final = "batonq.caller"
 
-_SESSION_SECONDS: Final = 12 * 3600.0
+SESSION_SECONDS: Final = 12 * 3600.0
 _MOST_SESSIONS: Final = 100
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -52,11 +52,31 @@ class Caller:
         kind: what it may do.
         name: "control", "viewer", the peer's name, or the address of nobody.
         csrf: what a form of this caller must carry.
+        agents: names in which a peer may hand on.
     """
 
     kind: Kind
     name: str
     csrf: str = field(repr=False)
+    agents: frozenset[str] = frozenset()
+
+    def check_sender(self, sender: str) -> None:
+        """Refuse a peer that speaks in another's name.
+
+        Raises:
+            RefusedError: naming both.
+        """
+        if self.kind == "peer" and sender not in self.agents:
+            raise RefusedError(f"sender '{sender}': the token is that of {self.name}")
+
+
+class Accepts(Protocol):
+    """What may have a token that it calls with: a `Peer`."""
+
+    @property
+    def accepts(self) -> str | None:
+        """The token."""
+        ...
 
 
 def caller(request: Request) -> Caller:
@@ -66,37 +86,52 @@ def caller(request: Request) -> Caller:
 
 
 class Guard:
-    """Tokens and sessions of one node. Tokens are kept as digests only.
+    """Tokens and sessions of one node. Tokens are kept as digests, but for comparing.
 
     Args:
         settings: see there.
-        peers: name -> the token that peer calls with, for those that have one.
+        peers: by name, whatever has a token that it calls with in `accepts`, or None there. Read
+            again when their number changes.
         name: of the node; nodes of one machine share a browser's cookies, so theirs differ by it.
+
+    Raises:
+        ModelError: if a token of a peer is too short, or is control's.
     """
 
-    def __init__(self, settings: Settings, peers: Mapping[str, str], name: str = "") -> None:
+    def __init__(self, settings: Settings, peers: Mapping[str, Accepts], name: str = "") -> None:
         self.open = settings.token is None
+        self.cookie = f"batonq_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
         self._csrf = secrets.token_urlsafe(32)
         self._hosts = {host.lower() for host in (*LOOPBACK, *settings.hosts)}
         self._sessions: OrderedDict[bytes, tuple[float, str]] = OrderedDict()
-        self._callers: dict[bytes, tuple[bytes, Caller]] = {}
-        self.cookie = f"batonq_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
-        if settings.token is not None:
-            self._add(settings.token, Caller("control", "control", self._csrf))
-        for peer, token in peers.items():
-            check_token(token, f"the token of peer {peer!r}")
-            self._add(token, Caller("peer", peer, self._csrf))
+        self._control = settings.token
+        self._peers = peers
+        self._callers = self._all_callers()
+        self._counted = len(peers)
 
-    def _add(self, token: str, of: Caller) -> None:
-        digest = _digest(token)
-        if digest in self._callers:
-            raise ModelError(
-                f"{of.name!r} and {self._callers[digest][1].name!r} have the same token: "
-                "give each its own, else neither can be told from the other"
-            )
-        self._callers[digest] = (token.encode(), of)
+    def _all_callers(self) -> dict[bytes, tuple[bytes, Caller]]:
+        """Whoever has a token, by its digest. One token may be that of several peers' names."""
+        names: dict[str, set[str]] = {}
+        for name, peer in list(self._peers.items()):
+            if peer.accepts is not None:
+                check_token(peer.accepts, f"the token of peer {name!r}")
+                names.setdefault(peer.accepts, set()).add(name)
+        callers = {
+            token: Caller("peer", ",".join(sorted(of)), self._csrf, frozenset(of))
+            for token, of in names.items()
+        }
+        if self._control is not None:
+            if self._control in callers:
+                raise ModelError(
+                    f"peer {callers[self._control].name!r} has the node's own token, which may do "
+                    "everything; give it another"
+                )
+            callers[self._control] = Caller("control", "control", self._csrf)
+        return {_digest(token): (token.encode(), one) for token, one in callers.items()}
 
     def _of_token(self, token: str) -> Caller | None:
+        if len(self._peers) != self._counted:
+            self._callers, self._counted = self._all_callers(), len(self._peers)
         # Found by digest, so neither the time of the look-up nor that of the comparison tells
         # anything about a token that was not known already.
         found = self._callers.get(_digest(token))
@@ -175,7 +210,7 @@ class Guard:
             return None
         value = secrets.token_urlsafe(32)
         self._sessions[_digest(value)] = (
-            time.monotonic() + _SESSION_SECONDS,
+            time.monotonic() + SESSION_SECONDS,
             secrets.token_urlsafe(32),
         )
         if len(self._sessions) > _MOST_SESSIONS:

@@ -31,6 +31,8 @@ class Settings:
         peer_rate: of each peer.
         nobody_rate: of each address that calls without a token, or with a wrong one.
         batch_limit: calls of one batch at most.
+        threads: whether calls that write run in threads; worth it if writing takes milliseconds, as
+            with a store of durability "full".
         retry_seconds: pause between attempts to send quotes that wait for a peer; doubled while
             none gets through, up to a minute.
 
@@ -46,6 +48,7 @@ class Settings:
     peer_rate: Rate = _PEER
     nobody_rate: Rate = _NOBODY
     batch_limit: int = 1_000
+    threads: bool = False
     retry_seconds: float = 1.0
 
     def __post_init__(self) -> None:
