@@ -1,7 +1,7 @@
 """Overview: what an operator wants to see of a node, as one document, cheap however big its store.
 
-A `Watch` reads only events it has not read yet (`overview_fold`), at most `CHUNK` at a time, and keeps
-what they add up to. The terms of the bound take seconds, so they are computed on request
+A `Watch` reads only events it has not read yet (`overview_fold`), at most `CHUNK` at a time, and
+keeps what they add up to. The terms of the bound take seconds, so they are computed on request
 (`overview_terms`) and kept meanwhile.
 """
 
@@ -10,170 +10,246 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from itertools import islice
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Final
 
-from batonq.base.errors import BatonqError, StoreError
+from batonq.base.errors import BatonqError, StoreError, WireError
 from batonq.base.files import Json
-from batonq.node.overview_fold import AgentSums, Fold
+from batonq.node import event as kinds
+from batonq.node.core import Core
+from batonq.node.event import Event
+from batonq.node.learning import version_name
+from batonq.node.overview_fold import AgentSums, Fold, PeerSums
+from batonq.node.overview_reading import Reading
 from batonq.node.overview_terms import terms_of
-from batonq.wire.scalar import rounding_term, spacing
+from batonq.node.overview_view import AgentView, Edge, Overview, PeerView
+from batonq.wire.scalar import rounding_term
 
 if TYPE_CHECKING:
     from batonq.node.team import Team
 
 logger = logging.getLogger(__name__)
 
-CHUNK: Final = 20_000  # events read at a time: a fraction of a second
+CHUNK: Final = 10_000  # events counted at a look: a fraction of a second
+KEEP_EVERY: Final = 50_000  # events between two times that the sums are kept
+REREAD: Final = 500  # events read again for the latest decisions when starting from kept sums
 TERMS_EVERY: Final = 30.0  # seconds between two computations of the terms, at least
+STATE: Final = "overview"  # name of the sums in the store
+SCHEMA: Final = 1  # of the sums; others are counted anew
+NOTHING: Final = "nothing was learnt yet"
 
 
-@dataclass(frozen=True)
-class Edge:
-    """How often one agent hands to one target.
+class Watch:
+    """Keeps an `Overview` of one node at hand. Safe to use from several threads."""
 
-    Attributes:
-        agent: who decides.
-        target: whom it leads to; "end" ends the workflow.
-        count: decisions so far.
-        share: of the agent's recent decisions, in [0, 1]; the shares of an agent sum to 1.
-        value: mean over those of the value the action had, Q, when it was taken; None if there
-            are none.
-    """
+    def __init__(self, team: Team) -> None:
+        """Start from what was kept last, or from the first event."""
+        self._core = team.core
+        self._reading = Reading(team.core)
+        self._fold = Fold(self._reading)
+        self._lock = Lock()
+        self._kept = 0
+        self._terms: dict[str, dict[str, Json]] = {}
+        self._terms_at: float | None = None
+        self._terms_seq = -1
+        self._computing = False
+        with team.core.lock:
+            kept = team.store.state(STATE)
+        if kept is not None and kept[1]["schema"] == SCHEMA:
+            self._load(kept[1]["fold"])
 
-    agent: str
-    target: str
-    count: int
-    share: float
-    value: float | None
+    def _load(self, state: Json) -> None:
+        """Take over sums, and read the latest decisions again."""
+        self._fold.load(state)
+        self._kept = self._fold.seq
+        again = Fold(self._reading)
+        for event in self._reading.events(max(0, self._kept - REREAD), self._kept):
+            again.add(event)
+        self._fold.latest = again.latest
+
+    def advance(self, limit: int = CHUNK) -> int:
+        """Count at most `limit` further events; returns how many are left.
+
+        Raises:
+            StoreError: if the store cannot be read; what was counted stays.
+        """
+        with self._lock:
+            last = self._reading.last()
+            for event in self._reading.events(self._fold.seq, min(last, self._fold.seq + limit)):
+                self._fold.add(event)
+            if self._fold.seq - self._kept >= KEEP_EVERY:
+                self._keep()
+            return max(0, last - self._fold.seq)
+
+    def _keep(self) -> None:
+        """Keep the sums in the store, so that the next start need not read all events."""
+        state = {"schema": SCHEMA, "fold": self._fold.to_json()}
+        with self._core.lock:
+            self._core.store.keep_state(STATE, self._fold.seq, state)
+        self._kept = self._fold.seq
+
+    def overview(self) -> Overview:
+        """The overview as of now.
+
+        What cannot be read of a failing store is named under `failures`; the rest is shown.
+        """
+        behind, n_open = 0, 0
+        failures: dict[str, Json] = {}
+        try:
+            behind = self.advance()
+            n_open = self._reading.count_open()
+        except StoreError as error:
+            logger.warning("overview: %s", error)
+            failures["store"] = "cannot be read or written now; the node's log says why"
+        with self._lock:
+            return self._assemble(behind, n_open, failures)
+
+    def versions(self, agent: str) -> list[int]:
+        """Numbers of the versions of an agent that can be gone back to, latest first."""
+        prefix = version_name(agent, 0).rstrip("0")
+        with self._core.lock:
+            names = self._core.store.states(prefix)
+        return [int(name.removeprefix(prefix)) for name in reversed(names)]
+
+    def policies(self, agent: str) -> list[dict[str, Json]]:
+        """What was done with the versions of an agent, oldest first; the latest ones."""
+        with self._lock:
+            sums = self._fold.agents.get(agent)
+            return list(sums.policies) if sums else []
+
+    def handoff(self, handoff_id: str) -> list[Event]:
+        """All events of one handoff, in order; none if it is not known."""
+        single = (kinds.DECISION, kinds.OUTCOME, kinds.QUOTE, kinds.EXPIRY, kinds.ANSWER)
+        found = [
+            self._reading.find(kinds.once(kind, handoff_id))
+            for kind in (*single, kinds.REALISED, kinds.IMPORT)
+        ]
+        known = [one for one in found if one is not None]
+        return sorted([*known, *self._reading.revisions(handoff_id)], key=lambda one: one.seq)
+
+    def want_terms(self) -> None:
+        """Have the terms computed in the background, if that was long ago and there are new events.
+
+        They appear in the overviews made afterwards.
+        """
+        with self._lock:
+            now = time.monotonic()
+            recent = self._terms_at is not None and now - self._terms_at < TERMS_EVERY
+            if self._computing or recent or self._terms_seq == self._fold.seq:
+                return
+            self._computing = True
+        Thread(target=self.compute_terms, name="batonq-terms", daemon=True).start()
+
+    def compute_terms(self) -> None:
+        """Compute the terms of every agent of this node that learns a table; takes seconds."""
+        seq = self._fold.seq
+        kind_of = {name: one.learner.kind for name, one in list(self._core.agents.items())}
+        found: dict[str, dict[str, Json]] = {}
+        try:
+            tables = [name for name, kind in kind_of.items() if kind == "table"]
+            found = terms_of(self._reading, tables, self._core.gamma)
+        except BatonqError as error:
+            logger.warning("overview: %s", error)
+        finally:
+            for name, kind in kind_of.items():
+                why = "these terms are of tables" if kind != "table" else "the store fails"
+                found.setdefault(name, none(f"values are {kind}; {why}" if kind else NOTHING))
+            with self._lock:
+                self._terms, self._terms_seq = found, seq
+                self._terms_at, self._computing = time.monotonic(), False
+
+    def _assemble(self, behind: int, n_open: int, failures: dict[str, Json]) -> Overview:
+        core, fold = self._core, self._fold
+        told = {
+            "decisions fell back on their default": core.counts.failures,
+            "quotes could not be had at once": core.counts.unasked,
+            "own quotes were outside the declared range and clamped": core.counts.clamped,
+        }
+        failures |= {name: count for name, count in told.items() if count}
+        locals_ = list(core.agents)
+        names = [*locals_, *(name for name in fold.agents if name not in locals_)]
+        return Overview(
+            name=core.name,
+            at=core.clock(),
+            mode=core.mode,
+            seq=fold.seq,
+            behind=behind,
+            counts=dict(fold.counts),
+            open=n_open,
+            waiting=fold.waiting,
+            agents=tuple(self._agent(name) for name in names),
+            edges=edges_of(fold.agents),
+            curve=fold.curve.points(fold.seq),
+            decisions=tuple(dict(one) for one in reversed(fold.latest.values())),
+            peers=tuple(self._peer(name) for name in list(core.peers)),
+            units=core.declaration.document(),
+            rounding=_rounding(core),
+            failures=failures,
+        )
+
+    def _agent(self, name: str) -> AgentView:
+        sums = self._fold.agents.get(name, AgentSums())
+        agent = self._core.agents.get(name)
+        learner = None if agent is None else agent.learner
+        return AgentView(
+            name=name,
+            local=agent is not None,
+            kind=None if learner is None else learner.kind,
+            decisions=sums.decisions,
+            explored=sums.explored,
+            learnt=sums.learnt,
+            version=0 if learner is None else learner.version,
+            answering=None if learner is None else learner.answering_version,
+            terms=self._terms.get(name, none("not computed yet; that takes some seconds")),
+        )
+
+    def _peer(self, name: str) -> PeerView:
+        peer = self._core.peers[name]
+        sums = self._fold.peers.get(name, PeerSums())
+        return PeerView(
+            name=name,
+            url=peer.url,
+            state="quarantined" if peer.quarantined else sums.state,
+            trust=None,
+            evidence=sums.evidence,
+            bits=peer.answered * self._core.declaration.scalar.bits,
+            budget=peer.leak_bits,
+            quotes_in=sums.quotes_in,
+            quotes_out=sums.quotes_out,
+            expired=sums.expired,
+            failures=peer.failures + peer.strikes,
+        )
 
 
-@dataclass(frozen=True)
-class Point:
-    """A window of event numbers on the learning curve.
-
-    Attributes:
-        last_event: number of the last event that belongs to it.
-        last_at: when its latest event was, seconds since 1970.
-        decisions: decided in it.
-        outcomes: settled in it.
-        reward: mean reward per handoff settled in it, as corrected since; None without any.
-        per_workflow: reward settled in it over workflows that ended in it; None without any.
-        error: mean |R + gamma^tau * quote - Q| of what was learnt in it, Q being the value the
-            action had when it was taken; None without any.
-        explored: share of its decisions that explored; None without any.
-    """
-
-    last_event: int
-    last_at: float
-    decisions: int
-    outcomes: int
-    reward: float | None
-    per_workflow: float | None
-    error: float | None
-    explored: float | None
+def overview(team: Team) -> Overview:
+    """The overview of a node, counted from its first event; keep a `Watch` to look again."""
+    watch = Watch(team)
+    while watch.advance():
+        pass
+    return watch.overview()
 
 
-@dataclass(frozen=True)
-class AgentView:
-    """One agent.
-
-    Attributes:
-        name: its name.
-        local: whether it is configured in this node now.
-        kind: "table", "linear" or "neural"; None while it has seen nothing.
-        decisions: so far.
-        explored: of these.
-        learnt: handoffs learnt from.
-        version: latest promoted, 0 before the first.
-        answering: version that acts and quotes; None: what is being learnt itself.
-        terms: of the bound, as JSON (`bound.lines.Terms.document`) with a "note".
-    """
-
-    name: str
-    local: bool
-    kind: str | None
-    decisions: int
-    explored: int
-    learnt: int
-    version: int
-    answering: int | None
-    terms: Mapping[str, Json]
+def none(why: str) -> dict[str, Json]:
+    """Terms that are not available."""
+    return {"terms": [], "note": f"not available: {why}"}
 
 
-@dataclass(frozen=True)
-class PeerView:
-    """One peer, with what is known of its quotes.
-
-    Attributes:
-        name: its name.
-        url: where it is.
-        state: "", "flagged" or "quarantined".
-        trust: weight of its quotes, in [0, 1]; None where nothing is known.
-        evidence: of the test for inflation, as it gives it.
-        bits: told to it so far.
-        budget: bits it may be told; None: no limit.
-        quotes_in: it gave.
-        quotes_out: given to it.
-        expired: handoffs to it whose quote never came.
-        failures: calls to it that failed since the node was opened.
-    """
-
-    name: str
-    url: str
-    state: str
-    trust: float | None
-    evidence: Json
-    bits: int
-    budget: int | None
-    quotes_in: int
-    quotes_out: int
-    expired: int
-    failures: int
+def edges_of(agents: Mapping[str, AgentSums]) -> tuple[Edge, ...]:
+    """The handoff graph; each agent's targets by share, then count."""
+    found = []
+    for name, sums in agents.items():
+        for target, count in sums.targets.items():
+            values = [value for one, value in sums.recent if one == target]
+            known = [value for value in values if value is not None]
+            mean = sum(known) / len(known) if known else None
+            found.append(Edge(name, target, count, len(values) / len(sums.recent), mean))
+    return tuple(sorted(found, key=lambda one: (one.agent, -one.share, -one.count)))
 
 
-@dataclass(frozen=True)
-class Overview:
-    """What an operator wants to see of a node.
-
-    Attributes:
-        name: of the node.
-        at: when this was made, seconds since 1970.
-        mode: "observe", "apply" or "bypass".
-        seq: number of the last event counted.
-        behind: events not yet counted.
-        counts: events by kind.
-        open: handoffs without an outcome or a quote.
-        waiting: handoffs with an outcome that wait for a quote.
-        agents: each agent.
-        edges: the handoff graph.
-        curve: the learning curve, oldest window first.
-        decisions: the latest, newest first, with why and what came of them.
-        peers: each peer.
-        units: gamma, units and the scalar's range, bits and rounding.
-        rounding: what rounding quotes adds to the bound: "value", or "note" why there is none.
-        failures: what went wrong since the node was opened, by name.
-    """
-
-    name: str
-    at: float
-    mode: str
-    seq: int
-    behind: int
-    counts: Mapping[str, int]
-    open: int
-    waiting: int
-    agents: tuple[AgentView, ...]
-    edges: tuple[Edge, ...]
-    curve: tuple[Point, ...]
-    decisions: tuple[Mapping[str, Json], ...]
-    peers: tuple[PeerView, ...]
-    units: Mapping[str, Json]
-    rounding: Mapping[str, Json]
-    failures: Mapping[str, Json] = field(default_factory=dict)
-
-    def document(self) -> dict[str, Json]:
-        """All of it as JSON."""
-        return asdict(self)
+def _rounding(core: Core) -> dict[str, Json]:
+    """What rounding adds to the values' error, at most, where every option takes a unit of time."""
+    try:
+        value = rounding_term(core.declaration.scalar, core.gamma)
+    except WireError as error:
+        return {"value": None, "note": f"not available: {error}"}
+    return {"value": value, "note": "at most, with beta no larger than gamma"}

@@ -1,25 +1,24 @@
 """What a node's events add up to, one event at a time, in memory that does not grow with them.
 
-`Fold` keeps counts, a curve of at most `BINS` windows and the latest decisions. The same events give
-the same sums, whether they are added as they come or all at once.
+`Fold` keeps counts, the learning curve and the latest decisions. The same events give the same
+sums, whether they are added as they come or all at once.
 """
 
 from __future__ import annotations
 
 import json
-import math
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from batonq.base.files import Json
-from batonq.icq import update
 from batonq.node import event as kinds
+from batonq.node.deciding import of_event
 from batonq.node.event import Event
+from batonq.node.overview_curve import Curve
+from batonq.node.overview_reading import Reading
 
-BINS: Final = 96  # most windows of the learning curve
-FIRST_WIDTH: Final = 8  # event numbers in a window of a young store; doubles when they are full
 LATEST: Final = 50  # decisions shown
 RECENT: Final = 256  # decisions of an agent over which a recent share and a mean value are taken
 CACHE: Final = 4_096  # decisions and outcomes remembered; older ones are looked up in the store
@@ -30,34 +29,12 @@ OTHERS: Final = "(others)"
 
 
 @dataclass
-class Bin:
-    """Sums over a window of event numbers."""
-
-    decisions: int = 0
-    explored: int = 0
-    outcomes: int = 0
-    reward: float = 0.0
-    ends: int = 0
-    learnt: int = 0
-    error: float = 0.0
-    last_at: float = 0.0
-
-    def add(self, other: Bin) -> None:
-        """Take over the sums of the window after this one."""
-        for name, value in vars(other).items():
-            if name != "last_at":
-                setattr(self, name, getattr(self, name) + value)
-        self.last_at = max(self.last_at, other.last_at)
-
-
-@dataclass
 class AgentSums:
     """Counts of one agent."""
 
     decisions: int = 0
     explored: int = 0
     learnt: int = 0
-    version: int | None = None
     targets: dict[str, int] = field(default_factory=dict)
     recent: deque[tuple[str, float | None]] = field(default_factory=lambda: deque(maxlen=RECENT))
     policies: deque[dict[str, Json]] = field(default_factory=lambda: deque(maxlen=LATEST))
@@ -80,30 +57,25 @@ class Fold:
 
     Attributes:
         seq: number of the last event added.
-        width: event numbers in a window of `bins`.
-        bins: the learning curve, oldest first.
+        curve: the learning curve.
         agents: by name, counts.
         peers: by name, counts.
         latest: the last `LATEST` decisions with what came of them, oldest first.
         waiting: handoffs with an outcome that wait for a quote.
         counts: how many events of each kind.
-        mode: the last mode set, None if none was.
     """
 
-    def __init__(self, gamma: float, find: Callable[[str], Event | None]) -> None:
-        """Start with nothing; `find` looks up an event by its `once` (`Store.find`)."""
+    def __init__(self, reading: Reading) -> None:
+        """Start with nothing; `reading` is asked for earlier events of a handoff."""
         self.seq = 0
-        self.width = FIRST_WIDTH
-        self.bins: list[Bin] = []
+        self.curve = Curve()
         self.agents: dict[str, AgentSums] = {}
         self.peers: dict[str, PeerSums] = {}
         self.latest: OrderedDict[str, dict[str, Json]] = OrderedDict()
         self.waiting = 0
         self.counts: dict[str, int] = {}
-        self.mode: str | None = None
-        self._gamma = gamma
-        self._find = find
-        self._mended: OrderedDict[str, list[Json]] = OrderedDict()  # reward and end, last known
+        self._find = reading.find
+        self._revisions = reading.revisions
         self._cache: OrderedDict[str, Event] = OrderedDict()
 
     def add(self, event: Event) -> None:
@@ -115,24 +87,20 @@ class Fold:
             handler(self, event)
 
     def to_json(self) -> Json:
-        """Everything but what is looked up again."""
+        """All sums; not the latest decisions, which `load` reads again, as some may be erased."""
         return {
             "seq": self.seq,
-            "width": self.width,
-            "bins": [list(vars(one).values()) for one in self.bins],
+            "curve": self.curve.to_json(),
             "agents": {name: _plain(asdict(one)) for name, one in self.agents.items()},
             "peers": {name: asdict(one) for name, one in self.peers.items()},
-            "latest": list(self.latest.items()),
             "waiting": self.waiting,
             "counts": self.counts,
-            "mode": self.mode,
-            "mended": list(self._mended.items()),
         }
 
     def load(self, state: Json) -> None:
         """Take over what `to_json` gave."""
-        self.seq, self.width = state["seq"], state["width"]
-        self.bins = [Bin(*one) for one in state["bins"]]
+        self.seq = state["seq"]
+        self.curve.load(state["curve"])
         self.agents = {
             name: AgentSums(
                 **one
@@ -144,24 +112,21 @@ class Fold:
             for name, one in state["agents"].items()
         }
         self.peers = {name: PeerSums(**one) for name, one in state["peers"].items()}
-        self.latest = OrderedDict(state["latest"])
-        self.waiting, self.counts, self.mode = state["waiting"], state["counts"], state["mode"]
-        self._mended = OrderedDict(state["mended"])
+        self.waiting, self.counts = state["waiting"], state["counts"]
 
     def _decision(self, event: Event) -> None:
         body = event.body
         self._remember(event)
         sums = self._agent(event.agent)
-        target, value = str(body.get("target")), _value(body)
+        target, value = body["target"], _value(body)
         target = target if target in sums.targets or len(sums.targets) < NAMES else OTHERS
         sums.decisions += 1
-        sums.explored += bool(body.get("explored"))
-        sums.version = body.get("version")
+        sums.explored += body["explored"]
         sums.targets[target] = sums.targets.get(target, 0) + 1
         sums.recent.append((target, value))
-        window = self._bin(event)
+        window = self.curve.at(event)
         window.decisions += 1
-        window.explored += bool(body.get("explored"))
+        window.explored += body["explored"]
         self.latest[event.handoff_id] = _shown(event)
         while len(self.latest) > LATEST:
             self.latest.popitem(last=False)
@@ -169,136 +134,91 @@ class Fold:
     def _outcome(self, event: Event) -> None:
         body = event.body
         self._remember(event)
-        window = self._bin(event)
+        window = self.curve.at(event)
         window.outcomes += 1
-        window.reward += _number(body.get("reward"))
-        window.ends += body.get("end") is not None
-        self._show(event, reward=body.get("reward"), duration=body.get("duration"))
-        self._show(event, end=body.get("end"), quote=body.get("quote"), state="learnt")
-        if body.get("end") == "terminal":
-            self._learnt(event, event, 0.0)
-        elif body.get("quote") is not None:
-            self._learnt(event, event, _number(body["quote"]))
-            decision = self._look(kinds.DECISION, event.handoff_id)
-            if decision is not None and decision.body.get("target") in self.peers:
-                self.peers[decision.body["target"]].quotes_in += 1
+        window.reward += body["reward"]
+        window.ends += body["end"] is not None
+        self._show(event, state="waits for a quote", quote=body.get("quote"))
+        self._show(event, **{name: body[name] for name in ("reward", "duration", "end")})
+        if "target" in body:
+            self._learnt(event)
         else:
             self.waiting += 1
-            self._show(event, state="waits for a quote")
 
     def _quote(self, event: Event) -> None:
         peer = event.body.get("peer")
         if peer:
-            self._peer(str(peer)).quotes_in += 1
-        worth = event.body.get("used", event.body.get("quote"))
-        if not self._waited(event):
-            return
-        self.waiting -= 1
-        self._show(event, quote=worth, state="learnt")
-        outcome = self._look(kinds.OUTCOME, event.handoff_id)
-        if outcome is not None and worth is not None:
-            self._learnt(event, outcome, _number(worth))
+            self._peer(peer).quotes_in += 1
+        self._show(event, quote=event.body["quote"])
+        if "target" in event.body:
+            expiry = self._find(kinds.once(kinds.EXPIRY, event.handoff_id))
+            gone = expiry is not None and expiry.seq < event.seq and self._settled_before(expiry)
+            self.waiting -= not gone
+            self._learnt(event)
 
     def _expiry(self, event: Event) -> None:
-        if not self._waited(event):
-            return
-        self.waiting -= 1
-        self._show(event, quote=event.body.get("quote"), state="quote expired")
+        """Only open handoffs expire, so one with an outcome waited for its quote."""
+        self.waiting -= self._settled_before(event)
+        self._show(event, quote=event.body["quote"], state="expired")
         decision = self._look(kinds.DECISION, event.handoff_id)
-        target = decision.body.get("target") if decision else None
-        if target in self.peers:
-            self.peers[str(target)].expired += 1
+        if decision is not None and decision.body:
+            self._peer(decision.body["target"]).expired += 1
+        if "target" in event.body:
+            self._learnt(event, "expired, learnt from the last known quote")
 
     def _revision(self, event: Event) -> None:
-        """The corrected reward counts in the window of its outcome; a first end counts there too."""
+        """What is corrected counts in the window of the outcome."""
         outcome = self._look(kinds.OUTCOME, event.handoff_id)
         if outcome is None or not outcome.body:
             return
-        waited = self._waited(event)
-        reward, end = self._mended.pop(
-            event.handoff_id, [outcome.body.get("reward"), outcome.body.get("end")]
-        )
-        window = self._bin(outcome)
-        body = event.body
-        if body.get("reward") is not None:
-            window.reward += _number(body["reward"]) - _number(reward)
-            reward = body["reward"]
-            self._show(event, reward=reward)
-        if body.get("duration") is not None:
-            self._show(event, duration=body["duration"])
-        if body.get("end") is not None:
-            window.ends += end is None
-            end = body["end"]
-            self._show(event, end=end)
-            if waited and end == "terminal":
-                self.waiting -= 1
-                self._show(event, state="learnt")
-        self._mended[event.handoff_id] = [reward, end]
-        while len(self._mended) > CACHE:
-            self._mended.popitem(last=False)
+        earlier = [one for one in self._revisions(event.handoff_id) if one.seq < event.seq]
+        before = (earlier or [outcome])[-1].body or outcome.body
+        window = self.curve.at(outcome)
+        window.reward += event.body["reward"] - before["reward"]
+        window.ends += (event.body["end"] is not None) - (before["end"] is not None)
+        self._show(event, **{name: event.body[name] for name in ("reward", "duration", "end")})
 
     def _answer(self, event: Event) -> None:
         peer = event.body.get("peer")
         if peer:
-            sums = self._peer(str(peer))
+            sums = self._peer(peer)
             sums.quotes_out += 1
-            sums.bits_out += int(event.body.get("bits") or 0)
+            sums.bits_out += event.body["bits"]
 
     def _policy(self, event: Event) -> None:
         note = {key: event.body.get(key) for key in ("version", "do")}
-        self._agent(event.agent).policies.append(note | {"at": event.at})
-
-    def _mode(self, event: Event) -> None:
-        self.mode = str(event.body.get("mode"))
+        self._agent(event.agent).policies.append({**note, "at": event.at})
 
     def _trust(self, event: Event) -> None:
-        sums = self._peer(str(event.body.get("peer")))
-        done = str(event.body.get("do"))
-        sums.state = {"flag": "flagged", "quarantine": "quarantined"}.get(done, "")
+        sums = self._peer(event.body["peer"])
+        sums.state = {"flag": "flagged", "quarantine": "quarantined"}.get(event.body["do"], "")
         sums.evidence = event.body.get("evidence")
 
-    def _learnt(self, event: Event, outcome: Event, quote: float) -> None:
-        """Count one learning step: its error against the value when it was decided."""
-        sums = self.agents.get(event.agent)
-        if sums is not None:
-            sums.learnt += 1
+    def _erasure(self, event: Event) -> None:
+        """What was erased is not shown any longer."""
+        del event
+        self._cache.clear()
+        for handoff_id in list(self.latest):
+            decision = self._look(kinds.DECISION, handoff_id)
+            if decision is None or not decision.body:
+                del self.latest[handoff_id]
+
+    def _learnt(self, event: Event, state: str = "learnt") -> None:
+        """Count one learning step: its target against the value when the action was taken."""
+        self._agent(event.agent).learnt += 1
+        window = self.curve.at(event)
+        self._show(event, state=state)
         decision = self._look(kinds.DECISION, event.handoff_id)
         value = None if decision is None else _value(decision.body)
-        if value is None:
-            return
-        factor = update.discount(self._gamma, _number(outcome.body.get("duration"), 1.0))
-        error = abs(update.target(_number(outcome.body.get("reward")), factor, quote) - value)
-        if math.isfinite(error):
-            window = self._bin(event)
+        if value is not None:
+            error = abs(event.body["target"] - value)
             window.learnt += 1
             window.error += error
             self._show(event, error=error)
 
-    def _waited(self, event: Event) -> bool:
-        """Whether its handoff waited for a quote just before this event."""
+    def _settled_before(self, event: Event) -> bool:
         outcome = self._look(kinds.OUTCOME, event.handoff_id)
-        if outcome is None or outcome.seq > event.seq or outcome.body.get("quote") is not None:
-            return False
-        if self._mended.get(event.handoff_id, [None, outcome.body.get("end")])[1] == "terminal":
-            return False
-        earlier = (
-            self._find(kinds.once(kind, event.handoff_id)) for kind in (kinds.QUOTE, kinds.EXPIRY)
-        )
-        return not any(one is not None and one.seq < event.seq for one in earlier)
-
-    def _bin(self, event: Event) -> Bin:
-        """The window of an event's number; all are doubled when it lies beyond the last."""
-        while (event.seq - 1) // self.width >= BINS:
-            self.width *= 2
-            odd = self.bins[1::2]
-            self.bins = self.bins[::2]
-            for one, other in zip(self.bins, odd, strict=False):
-                one.add(other)
-        place = (event.seq - 1) // self.width
-        while len(self.bins) <= place:
-            self.bins.append(Bin())
-        self.bins[place].last_at = max(self.bins[place].last_at, event.at)
-        return self.bins[place]
+        return outcome is not None and outcome.seq < event.seq
 
     def _agent(self, name: str) -> AgentSums:
         name = name if name in self.agents or len(self.agents) < NAMES else OTHERS
@@ -324,29 +244,24 @@ class Fold:
 
 
 def _value(body: dict[str, Json]) -> float | None:
-    """The value of the action taken, as it was decided."""
-    values = body.get("values")
-    value = values.get(body.get("action")) if isinstance(values, dict) else None
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
-
-
-def _number(value: Json, default: float = 0.0) -> float:
-    return float(value) if isinstance(value, int | float) else default
+    """The value of the action taken, as it was decided; None if it was erased."""
+    value: float | None = body["values"].get(body["action"]) if body else None
+    return value
 
 
 def _shown(event: Event) -> dict[str, Json]:
     """A decision as it is shown, with texts and lists cut to a bounded length."""
     body = event.body
     one: dict[str, Json] = {
-        name: cut(body.get(name)) for name in ("y", "action", "target", "mode", "default")
+        name: cut(body[name]) for name in ("y", "action", "target", "mode", "default", "workflow")
     }
-    one["workflow"] = cut(body.get("workflow"))
+    one["why"] = cut(of_event(event).why)
     for name in ("values", "masked"):
-        items = list((body.get(name) or {}).items())
+        items = list(body[name].items())
         one[name] = {cut(key): cut(value) for key, value in items[:MOST]}
         one[f"more_{name}"] = max(0, len(items) - MOST)
     for name in ("propensity", "version", "explored"):
-        one[name] = body.get(name)
+        one[name] = body[name]
     return {
         "handoff_id": event.handoff_id,
         "agent": event.agent,
@@ -382,6 +297,6 @@ _HANDLERS: Final[dict[str, Callable[[Fold, Event], None]]] = {
     kinds.REVISION: Fold._revision,
     kinds.ANSWER: Fold._answer,
     kinds.POLICY: Fold._policy,
-    kinds.MODE: Fold._mode,
     kinds.TRUST: Fold._trust,
+    kinds.ERASURE: Fold._erasure,
 }

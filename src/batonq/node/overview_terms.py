@@ -21,9 +21,11 @@ from batonq.icq import update
 from batonq.icq.log import Field, Log
 from batonq.icq.record import ENDS, NOT_ENDED
 from batonq.node import event as kinds
-from batonq.node.event import Event, Store
+from batonq.node.event import Event
+from batonq.node.overview_reading import Reading
 
 WINDOW: Final = 20_000  # latest event numbers that are looked at
+FEWEST: Final = 128  # rows of the shortest log that is tried: `bound` wants as many
 STILL: Final = 0.25  # movement of values, over the residuals' size, up to which they count as still
 
 
@@ -46,18 +48,19 @@ class Row:
     fields: dict[str, Json]
 
 
-def terms_of(store: Store, agents: Iterable[str], gamma: float) -> dict[str, dict[str, Json]]:
+def terms_of(reading: Reading, agents: Iterable[str], gamma: float) -> dict[str, dict[str, Json]]:
     """For each agent the terms as JSON (`bound.lines.Terms.document`), or why there are none.
 
     Reads the latest `WINDOW` events once; takes seconds, so not for every look.
 
     Args:
-        store: the node's events.
+        reading: the node's events.
         agents: which of its agents.
         gamma: discount per unit of time.
     """
     by_agent: dict[str, list[Event]] = {name: [] for name in agents}
-    for event in store.events(max(0, store.last() - WINDOW)):
+    last = reading.last()
+    for event in reading.events(max(0, last - WINDOW), last):
         if event.agent in by_agent:
             by_agent[event.agent].append(event)
     return {name: _terms(name, events, gamma) for name, events in by_agent.items()}
@@ -67,12 +70,23 @@ def _terms(agent: str, events: Sequence[Event], gamma: float) -> dict[str, Json]
     from batonq.bound.from_records import of_log  # SciPy's statistics take a second to import
 
     try:
-        log, note = log_of(agent, rows_of(events), gamma)
+        log, note = _still(agent, rows_of(events), gamma)
         document = of_log(log).document()
     except BatonqError as error:
         text = str(error).removeprefix("not available: ")
         return {"of": f"agent '{agent}'", "terms": [], "note": f"not available: {text}"}
     return {**document, "note": note}
+
+
+def _still(agent: str, rows: Sequence[Row], gamma: float) -> tuple[Log, str]:
+    """The log of as many of the latest rows as values stood still in: all, a half, a quarter ..."""
+    while True:
+        try:
+            return log_of(agent, rows, gamma)
+        except DataError:
+            if len(rows) < 2 * FEWEST:
+                raise
+            rows = rows[len(rows) // 2 :]
 
 
 def rows_of(events: Iterable[Event]) -> list[Row]:
@@ -100,9 +114,11 @@ def _row(parts: dict[str, dict[str, Json]]) -> Row | None:
     if not decision or not outcome or not decision.get("propensity"):
         return None
     late = parts.get(kinds.QUOTE, {})
-    quote = late.get("used", late.get("quote", outcome.get("quote")))
+    quote = late.get("quote", outcome.get("quote"))
     end = outcome.get("end")
-    if quote is None and end != "terminal":
+    if end == "terminal":
+        quote = 0.0
+    if quote is None:
         return None
     arrival = decision.get("arrival")
     return Row(
@@ -115,7 +131,7 @@ def _row(parts: dict[str, dict[str, Json]]) -> Row | None:
         reward=float(outcome["reward"]),
         duration=float(outcome["duration"]),
         end=end,
-        quote=0.0 if end == "terminal" else float(quote),
+        quote=float(quote),
         workflow=decision.get("workflow"),
         arrival=None if arrival is None else json.dumps(arrival),
         fields=decision.get("fields") or {},
@@ -179,7 +195,7 @@ def _in_chains(agent: str, rows: Sequence[Row]) -> list[Row]:
     first: dict[str, int] = {}
     for k, row in enumerate(rows):
         first.setdefault(row.workflow or f"#{k}", k)
-    numbered = sorted(enumerate(rows), key=lambda one: (first[one[1].workflow or f"#{one[0]}"]))
+    numbered = sorted(enumerate(rows), key=lambda one: first[one[1].workflow or f"#{one[0]}"])
     ordered = [row for _, row in numbered]
     following = [*ordered[1:], None]
     return [
