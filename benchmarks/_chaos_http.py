@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import random
+import secrets
 import socket
 from typing import Any, Final
 
 HOST: Final = "127.0.0.1"
 LARGEST: Final = 1 << 24  # bytes of a head or a body
-PORTS: Final = (20_000, 32_000)
+PORTS: Final = range(20_000, 32_000)
 TROUBLE: Final = (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError)
 
 
@@ -69,7 +69,7 @@ def parse(response: bytes) -> tuple[int, Any]:
     return int(head.split(b" ", 2)[1]), json.loads(body) if body else None
 
 
-def free_ports(count: int, draw: random.Random) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Different ports of the loopback that nobody listens on.
 
     They lie below those that systems give to outgoing connections: else one of these might take the
@@ -77,7 +77,7 @@ def free_ports(count: int, draw: random.Random) -> list[int]:
     """
     found: set[int] = set()
     while len(found) < count:
-        port = draw.randrange(*PORTS)
+        port = PORTS.start + secrets.randbelow(len(PORTS))
         with socket.socket() as tried:
             try:
                 tried.bind((HOST, port))

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any
+from typing import Any, Final
 
+from batonq.service.limits import Rate
 from batonq.service.run import serve
+from batonq.service.settings import Settings
+
+ANY: Final = Rate(1e6, 1e6)  # the storm is not to be kept away
 
 from batonq.icq.clocks import Clock
 from batonq.node.team import Team
@@ -50,7 +54,7 @@ def main(config: dict[str, Any], what: str) -> None:
         print(json.dumps(team[config["agent"]].table()))
         team.close()
     else:
-        serve(team, port=config["port"])
+        serve(team, port=config["port"], settings=Settings(peer_rate=ANY))
 
 
 if __name__ == "__main__":

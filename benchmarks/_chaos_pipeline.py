@@ -22,7 +22,8 @@ AT_ONCE: Final = 4  # requests under way to one node
 ALONE: Final = 0.1  # share of sendings without a batch
 TIMEOUT: Final = 20.0  # seconds
 ROUNDS: Final = 20  # of asking again for quotes in the end
-AGAIN: Final = (429, 500, 503)  # worth another try; a 500 is told to the referee besides
+TRIES: Final = 500  # of one call, over some four minutes
+AGAIN: Final = (0, 429, 500, 503)  # worth another try, as is an outcome before its decision
 LEAVES: Final = 0.01  # of workflows, after a decision: nobody will ever settle it
 ENDS: Final = 0.1  # chance that an option ends the workflow itself
 TRUNCATES: Final = 0.03
@@ -75,31 +76,31 @@ class Pipeline:
         self._waiting: dict[tuple[str, str], Body] = {}
         self._pumps: list[asyncio.Task[None]] = []
 
-    async def call(self, node: str, call: Body, *, refusal: int = 0) -> Any:
+    async def call(self, node: str, call: Body, *, right: int = 200) -> Any:
         """Make a call until it is answered; returns the answer, None if it was refused.
 
         Args:
             node: whose node to ask.
             call: a call as the batch route takes them.
-            refusal: the status that is right, if the node is to refuse.
+            right: the status it should have in the end, another than 200 if it must be refused.
         """
         self.tell({"is": "issue", "node": node, "call": call})
         pause = 0.02
-        while True:
+        status, answer = 0, None
+        for _ in range(TRIES):
             status, answer = await self._sent(node, call)
             unlogged = status == 200 and call["do"] == "decide" and not answer["logged"]
             if status == 200 and not unlogged:
                 self.tell({"is": "ack", "node": node, "call": call, "answer": answer})
                 return answer
-            early = status == 404 and call["do"] != "decide"
             if status == 500 or unlogged:
                 self.tell({"is": "fault", "node": node, "call": call, "answer": answer})
-            elif status and status not in AGAIN and not early:
+            elif status not in (*AGAIN, 404 if call["do"] != "decide" else 0):
                 break
             self.counts["retries"] += 1
             await asyncio.sleep(pause * (0.5 + self.random.random()))
             pause = min(2 * pause, 0.5)
-        told = {"node": node, "call": call, "status": status, "right": refusal, "why": answer}
+        told = {"node": node, "call": call, "status": status, "right": right, "why": answer}
         self.tell({"is": "refused", **told})
         return None
 
@@ -216,7 +217,7 @@ class Pipeline:
         if draw.random() < CONTRADICTS:
             self.counts["contradictions"] += 1
             other = {**outcome, "reward": outcome["reward"] + 0.5}
-            self._aside(self.call(agent, other, refusal=409))
+            self._aside(self.call(agent, other, right=409))
 
     async def _after(self, seconds: float, node: str, call: Body) -> None:
         await asyncio.sleep(seconds)

@@ -72,17 +72,18 @@ class Nodes:
     Attributes:
         configs: by agent, what `_chaos_node` takes.
         log: where they write what they have to say.
-        random: draws who is killed, and when.
+        seed: of who is killed, and when.
         counts: kills and restarts so far.
     """
 
     configs: Mapping[str, dict[str, Any]]
     log: Path
-    random: random.Random
+    seed: int
     counts: Counter[str]
 
     def __post_init__(self) -> None:
         self._running: dict[str, subprocess.Popen[str]] = {}
+        self._random = random.Random(self.seed)  # noqa: S311 - nothing secret
 
     def start(self, agent: str) -> None:
         """Start a node."""
@@ -136,13 +137,13 @@ class Nodes:
             every: mean seconds between a node's being up and the next end.
         """
         while True:
-            await asyncio.sleep(self.random.expovariate(1.0 / every))
-            agent = self.random.choice(list(self.configs))
-            gentle = self.random.random() < GENTLE
+            await asyncio.sleep(self._random.expovariate(1.0 / every))
+            agent = self._random.choice(list(self.configs))
+            gentle = self._random.random() < GENTLE
             how = signal.SIGTERM if gentle else signal.SIGKILL
             await asyncio.to_thread(self.end, agent, how)
             self.counts["restart" if gentle else "kill -9"] += 1
-            await asyncio.sleep(self.random.uniform(0.0, DOWN))
+            await asyncio.sleep(self._random.uniform(0.0, DOWN))
             self.start(agent)
             await self.up(agent)
 

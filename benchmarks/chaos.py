@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import random
 import shutil
 import sys
 import tempfile
@@ -29,7 +28,7 @@ from typing import Any, Final
 from batonq.icq.clocks import Clock, rescaled_linear
 from batonq.wire.scalar import range_from_reward
 from benchmarks._chaos_http import HOST, exchange, free_ports, parse, request
-from benchmarks._chaos_pipeline import Pipeline, World
+from benchmarks._chaos_pipeline import Pipeline, Tell, World
 from benchmarks._chaos_processes import Nodes, Talker
 from benchmarks._chaos_proxy import (
     CHANCES,
@@ -75,6 +74,7 @@ VIOLATIONS: Final = (
     "ledger",
     "told",
 )
+TRANSCRIPT: Final = "told.jsonl"
 AGENTS: Final = ("intake", "search", "code", "review")
 MODES: Final = ("apply", "observe", "apply", "observe")  # by agent
 
@@ -117,10 +117,9 @@ def storm(plan: Plan, folder: Path) -> dict[str, Any]:
 
     Args:
         plan: how long and how wild.
-        folder: where stores and logs go.
+        folder: where stores and logs go, and all that the referee is told, as JSON lines.
     """
-    draw = random.Random(plan.seed)  # noqa: S311 - nothing secret
-    ports = free_ports(2 * len(AGENTS), draw)
+    ports = free_ports(2 * len(AGENTS))
     ports, doors = ports[: len(AGENTS)], ports[len(AGENTS) :]
     by_agent = dict(zip(AGENTS, doors, strict=True))
     world = World(by_agent, plan.cells)
@@ -146,24 +145,32 @@ def storm(plan: Plan, folder: Path) -> dict[str, Any]:
         json.dumps({"routes": routes, "seed": plan.seed, "chances": plan.chances}),
     )
     referee = Talker("_chaos_referee")
-    nodes = Nodes(configs, folder / "nodes.log", draw, Counter())
+    transcript = (folder / TRANSCRIPT).open("w")
+
+    def tell(line: dict[str, Any]) -> None:
+        told = json.dumps(line)
+        transcript.write(told + "\n")
+        referee.tell(told)
+
+    nodes = Nodes(configs, folder / "nodes.log", plan.seed, Counter())
     try:
-        return asyncio.run(_run(plan, world, nodes, proxy, referee))
+        return asyncio.run(_run(plan, world, nodes, proxy, tell, referee))
     finally:
         nodes.end_all()
         proxy.kill()
         referee.kill()
+        transcript.close()
 
 
 async def _run(
-    plan: Plan, world: World, nodes: Nodes, proxy: Talker, referee: Talker
+    plan: Plan, world: World, nodes: Nodes, proxy: Talker, tell: Tell, referee: Talker
 ) -> dict[str, Any]:
     proxy.hear()
     for agent in nodes.configs:
         nodes.start(agent)
     for agent in nodes.configs:
         await nodes.up(agent)
-    pipeline = Pipeline(world, lambda line: referee.tell(json.dumps(line)), plan.seed)
+    pipeline = Pipeline(world, tell, plan.seed)
     begun = time.perf_counter()
     killer = asyncio.create_task(nodes.kill_at_random(plan.every))
     wandering = asyncio.create_task(pipeline.wander(plan.handoffs, plan.at_once))
@@ -193,7 +200,7 @@ async def _run(
     }
     crosses = [*range_from_reward(-1.0, 1.0, plan.gamma), plan.bits, "nearest"]
     learning = {"clock": list(plan.clock), "gamma": plan.gamma, "scalar": crosses}
-    referee.tell(json.dumps({"is": "check", "nodes": told, **learning}))
+    tell({"is": "check", "nodes": told, **learning})
     verdict = json.loads(referee.hear())
     asked = {**pipeline.counts, "requests": faults.pop("requests")}
     return {"seconds": seconds, **nodes.counts, **faults, **asked, **verdict}
