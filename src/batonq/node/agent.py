@@ -78,19 +78,10 @@ class Agent:
             ConflictError: if `handoff_id` is that of another decision.
             RefusedError: if nothing is permitted, not even the default.
         """
-        return deciding.decide(
-            self._core,
-            self,
-            state,
-            to,
-            default=default,
-            workflow=workflow,
-            hops=hops,
-            veto=veto,
-            costs=costs,
-            handoff_id=handoff_id,
-            dry_run=dry_run,
+        asked = deciding.Question(
+            state, to, default, workflow, hops, veto, costs, handoff_id, dry_run
         )
+        return deciding.decide(self._core, self, asked)
 
     def receive(self, handoff_id: str, artifact: Any, sender: str) -> Quote:
         """Take in what was handed on and quote its value: the only way to obtain a quote.

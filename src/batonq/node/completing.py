@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from batonq.base.files import Json
 from batonq.icq import update
+from batonq.node import tracing
 from batonq.node.core import Core
 from batonq.node.event import POLICY, Event
 from batonq.node.learning import recall, version_name
@@ -37,18 +38,22 @@ def learning_of(
     }
 
 
-def learn(core: Core, event: Event, waiting: bool, repeated: bool = False) -> Settled:
+def learn(core: Core, event: Event, waiting: bool) -> Settled:
     """Let a stored event take effect."""
     learner = core.agent(event.agent).learner
     learner.apply(event, lambda _version: None)
-    body = event.body
-    if "target" not in body:
-        return Settled(event.handoff_id, False, waiting, None, None, repeated)
-    core.counts.learnt += 1
-    value = learner.values(body["y"]).at(body["y"], (body["action"],))[0]
-    if learner.due():
-        promote(core, event.agent)
-    return Settled(event.handoff_id, True, False, body.get("quote"), value, repeated)
+    body, value = event.body, None
+    learns = "target" in body
+    if learns:
+        core.counts.learnt += 1
+        value = learner.values(body["y"]).at(body["y"], (body["action"],))[0]
+        if learner.due():
+            promote(core, event.agent)
+    settled = Settled(
+        event.handoff_id, learns, waiting and not learns, body.get("quote"), value, False
+    )
+    tracing.settled(settled)
+    return settled
 
 
 def promote(core: Core, name: str) -> int:

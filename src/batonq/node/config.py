@@ -92,6 +92,7 @@ class PeerTable(_Strict):
     leak_bits: int | None = None
     seconds: Number = 5.0
     on_inflation: Literal["flag", "shrink", "quarantine"] = "flag"
+    propagate: bool = False
 
 
 class Serve(_Strict):
@@ -106,10 +107,9 @@ class Serve(_Strict):
 
 
 class Tracing(_Strict):
-    """OpenTelemetry: where spans go, and whether they are joined across organisations."""
+    """OpenTelemetry: where spans go."""
 
     endpoint: str | None = None
-    propagate: bool = False
 
 
 class NodeConfig(_Strict):
@@ -231,6 +231,7 @@ def open_team(config: NodeConfig, folder: Path, *, read_only: bool = False) -> T
                 leak_bits=peer.leak_bits,
                 seconds=peer.seconds,
                 on_inflation=peer.on_inflation,
+                propagate=peer.propagate,
             )
     except BaseException:
         team.close()

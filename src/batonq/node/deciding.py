@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from batonq.base.errors import BatonqError, ConflictError, DataError, RefusedError
 from batonq.node import exploration as exploring
+from batonq.node import tracing
 from batonq.node.core import ABSENT, BYPASS, OBSERVE, UNLOGGED, Core, Options, new_id
 from batonq.node.event import DECISION, Event, once
 from batonq.node.limits import END, Costs, masked
@@ -19,63 +20,29 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def decide(
-    core: Core,
-    agent: Agent,
-    state: Any,
-    to: To | None,
-    *,
-    default: str | None,
-    workflow: str | None,
-    hops: int | None,
-    veto: Collection[str],
-    costs: Mapping[str, Costs] | None,
-    handoff_id: str | None,
-    dry_run: bool,
-) -> Decision:
+class Question(NamedTuple):
+    """What a decision is asked for with; see `Agent.decide`."""
+
+    state: Any
+    to: To | None
+    default: str | None
+    workflow: str | None
+    hops: int | None
+    veto: Collection[str]
+    costs: Mapping[str, Costs] | None
+    handoff_id: str | None
+    dry_run: bool
+
+
+def decide(core: Core, agent: Agent, asked: Question) -> Decision:
     """See `Agent.decide`."""
-    candidates = _candidates(agent, state, to, default)
-    usual = default if default is not None else next(iter(candidates))
+    candidates = _candidates(agent, asked)
+    usual = asked.default if asked.default is not None else next(iter(candidates))
     if core.mode == BYPASS:
         return _fallback(agent.name, candidates, usual, core.mode, "bypass mode: the default")
     try:
         with core.lock:
-            if handoff_id is not None:
-                known = core.store.find(once(DECISION, handoff_id))
-                if known is not None:
-                    return _again(known, agent, state)
-            y = agent.sees(state)
-            ruled_out = _ruled_out(core, agent, candidates, workflow, hops, veto, costs)
-            decision = _chosen(core, agent, y, candidates, ruled_out, usual, handoff_id or new_id())
-            if dry_run:
-                return decision._replace(logged=False, note=f"dry run: {decision.why}")
-            body = {
-                "y": y,
-                "action": decision.action,
-                "target": decision.target,
-                "propensity": decision.propensity,
-                "values": decision.values,
-                "permitted": list(decision.values),
-                "masked": ruled_out,
-                "mode": decision.mode,
-                "version": decision.version,
-                "explored": decision.explored,
-                "default": default,
-                "workflow": workflow,
-            }
-            arrival = _arrival(core, agent, decision.target, state)
-            if arrival is not ABSENT:
-                body["arrival"] = arrival
-            fields = agent.notes(state)
-            if fields:
-                body["fields"] = fields
-            event = core.record(DECISION, agent.name, decision.id, body, opens=True)
-            agent.learner.apply(event, lambda _version: None)
-            core.counts.decisions += 1
-            if decision.explored:
-                core.counts.explored += 1
-                core.cap.use()
-            return decision
+            decision = _decided(core, agent, asked, candidates, usual)
     except (ConflictError, RefusedError):
         raise
     except Exception as error:  # the request goes on, whatever failed
@@ -85,46 +52,85 @@ def decide(
         logger.warning("agent '%s' took its default: %s", agent.name, told)
         note = f"the default, as deciding failed: {told}"
         return _fallback(agent.name, candidates, usual, core.mode, note)
+    if decision.logged:
+        tracing.decided(decision, asked.workflow)
+    return decision
 
 
-def _candidates(agent: Agent, state: Any, to: To | None, default: str | None) -> Options:
+def _decided(
+    core: Core, agent: Agent, asked: Question, candidates: Options, usual: str
+) -> Decision:
+    """Decide, and store it unless it is a dry run."""
+    if asked.handoff_id is not None:
+        known = core.store.find(once(DECISION, asked.handoff_id))
+        if known is not None:
+            return _again(known, agent, asked.state)
+    y = agent.sees(asked.state)
+    ruled_out = _ruled_out(core, agent, candidates, asked)
+    handoff_id = asked.handoff_id or new_id()
+    decision = _chosen(core, agent, y, candidates, ruled_out, usual, handoff_id)
+    if asked.dry_run:
+        return decision._replace(logged=False, note=f"dry run: {decision.why}")
+    body = {
+        "y": y,
+        "action": decision.action,
+        "target": decision.target,
+        "propensity": decision.propensity,
+        "values": decision.values,
+        "permitted": list(decision.values),
+        "masked": ruled_out,
+        "mode": decision.mode,
+        "version": decision.version,
+        "explored": decision.explored,
+        "default": asked.default,
+        "workflow": asked.workflow,
+    }
+    arrival = _arrival(core, agent, decision.target, asked.state)
+    if arrival is not ABSENT:
+        body["arrival"] = arrival
+    fields = agent.notes(asked.state)
+    if fields:
+        body["fields"] = fields
+    event = core.record(DECISION, agent.name, decision.id, body, opens=True)
+    agent.learner.apply(event, lambda _version: None)
+    core.counts.decisions += 1
+    if decision.explored:
+        core.counts.explored += 1
+        core.cap.use()
+    return decision
+
+
+def _candidates(agent: Agent, asked: Question) -> Options:
     from batonq.node.agent import options
 
-    candidates = agent.permitted(state) if to is None else options(agent.name, to)
+    given = asked.to
+    candidates = agent.permitted(asked.state) if given is None else options(agent.name, given)
     if not candidates:
         raise DataError(
             f"agent '{agent.name}': nowhere to hand off to; give `to`, here or when it is added"
         )
-    if default is not None and default not in candidates:
+    if asked.default is not None and asked.default not in candidates:
         there = ", ".join(candidates)
-        raise DataError(f"agent '{agent.name}': default '{default}' is none of {there}")
+        raise DataError(f"agent '{agent.name}': default '{asked.default}' is none of {there}")
     return candidates
 
 
-def _ruled_out(
-    core: Core,
-    agent: Agent,
-    candidates: Options,
-    workflow: str | None,
-    hops: int | None,
-    veto: Collection[str],
-    costs: Mapping[str, Costs] | None,
-) -> dict[str, str]:
+def _ruled_out(core: Core, agent: Agent, candidates: Options, asked: Question) -> dict[str, str]:
     quarantined = [name for name, peer in core.peers.items() if peer.quarantined]
-    if not (core.limits.any or veto or quarantined):
+    if not (core.limits.any or asked.veto or quarantined):
         return {}
     tallies = []
-    if workflow is not None:
-        found = (one.learner.tallies.get(workflow) for one in core.agents.values())
+    if asked.workflow is not None:
+        found = (one.learner.tallies.get(asked.workflow) for one in core.agents.values())
         tallies = [one for one in found if one is not None]
     return masked(
         candidates,
         agent.name,
         core.limits,
         tallies,
-        hops=hops,
-        veto=veto,
-        costs=costs,
+        hops=asked.hops,
+        veto=asked.veto,
+        costs=asked.costs,
         quarantined=quarantined,
     )
 

@@ -87,6 +87,11 @@ class MemoryStore:
             number = self._numbers.get(once)
             return None if number is None else self._event(number)
 
+    def revisions(self, handoff_id: str) -> list[Event]:
+        """See `Store.revisions`."""
+        with self._lock:
+            return [self._event(seq) for seq in self._revised.get(handoff_id, ())]
+
     def events(self, after: int = 0, agent: str | None = None) -> Iterator[Event]:
         """See `Store.events`."""
         while after < self.last():

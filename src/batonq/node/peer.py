@@ -12,7 +12,7 @@ import httpx
 
 from batonq.base.errors import ConflictError, DataError, RefusedError, WireError
 from batonq.base.files import Json
-from batonq.node import promises
+from batonq.node import promises, tracing
 from batonq.node.event import ANSWER, QUOTE, REALISED, TRUST, Event
 from batonq.node.promises import Ledger, Terms
 from batonq.node.trusting import FLAG, ON_INFLATION, QUARANTINE, RELEASE
@@ -36,6 +36,7 @@ class Peer:
         accepts: what it shows us; None: it may not ask us anything.
         leak_bits: how many bits of quotes it may ever get from us; None: no cap.
         seconds: to wait for its answer.
+        propagate: whether trace context goes to it and is taken over from it.
         terms: what its quotes are held to.
         on_inflation: what follows when it is shown to promise too much: "flag" (it is told),
             "shrink" (its quotes count less) or "quarantine" (nothing is handed to it).
@@ -58,6 +59,7 @@ class Peer:
     accepts: str | None = field(default=None, repr=False)
     leak_bits: int | None = None
     seconds: float = SECONDS
+    propagate: bool = False
     terms: Terms = field(default_factory=lambda: Terms(-1.0, 1.0), repr=False)
     on_inflation: str = "flag"
     ledger: Ledger = field(default_factory=Ledger, repr=False)
@@ -125,6 +127,17 @@ class Peer:
             setattr(self, name, state[name])
         self.ledger = promises.from_json(state["ledger"])
 
+    def greet(self, ours: Declaration) -> None:
+        """Fetch its declaration and check that it agrees with ours.
+
+        Raises:
+            WireError, RefusedError: as `ask`.
+        """
+        try:
+            self._agree(ours, self._connected().get(f"{self.url}/v1/declaration"))
+        except httpx.HTTPError as error:
+            raise self._unreachable(error) from error
+
     def ask(self, ours: Declaration, handoff_id: str, sender: str, artifact: Json) -> Answer:
         """Hand an artifact on and get its quote.
 
@@ -132,13 +145,14 @@ class Peer:
             WireError: if it cannot be reached, answers with an error or with what cannot be.
             RefusedError: if units differ, or it refuses.
         """
-        client = self._client or httpx.Client(timeout=self.seconds, headers=self._headers())
-        self._client = client
+        if self.declaration is None:
+            self.greet(ours)
+        client = self._connected()
         try:
-            if self.declaration is None:
-                self._agree(ours, client.get(f"{self.url}/v1/declaration"))
             ask = self._ask(handoff_id, sender, artifact)
-            response = client.post(f"{self.url}/v1/receive", content=messages.body(ask))
+            headers = tracing.outgoing_headers(self.propagate, handoff_id)
+            body = messages.body(ask)
+            response = client.post(f"{self.url}/v1/receive", content=body, headers=headers)
         except httpx.HTTPError as error:
             raise self._unreachable(error) from error
         return self._answer(ask, response)
@@ -152,7 +166,9 @@ class Peer:
             if self.declaration is None:
                 self._agree(ours, await client.get(f"{self.url}/v1/declaration"))
             ask = self._ask(handoff_id, sender, artifact)
-            response = await client.post(f"{self.url}/v1/receive", content=messages.body(ask))
+            headers = tracing.outgoing_headers(self.propagate, handoff_id)
+            body = messages.body(ask)
+            response = await client.post(f"{self.url}/v1/receive", content=body, headers=headers)
         except (httpx.HTTPError, RuntimeError) as error:
             # a RuntimeError: the client belongs to an event loop that has ended
             self._async_client = None
@@ -176,6 +192,11 @@ class Peer:
         if self._async_client is not None:
             await self._async_client.aclose()
             self._async_client = None
+
+    def _connected(self) -> httpx.Client:
+        if self._client is None:
+            self._client = httpx.Client(timeout=self.seconds, headers=self._headers())
+        return self._client
 
     def _headers(self) -> dict[str, str]:
         headers = {"content-type": "application/json"}

@@ -177,6 +177,7 @@ class Team(Outcomes):
         leak_bits: int | None = None,
         seconds: float = 5.0,
         on_inflation: str = "flag",
+        propagate: bool = False,
     ) -> Peer:
         """Name an agent of another process or organisation.
 
@@ -189,6 +190,8 @@ class Team(Outcomes):
             seconds: to wait for an answer.
             on_inflation: what follows when it is shown to promise too much: "flag", "shrink" its
                 quotes, or "quarantine" it.
+            propagate: whether trace context goes to it and is taken over from it: a shared trace
+                shows both parties each other's steps.
 
         Raises:
             DataError: for a URL or word that cannot be.
@@ -200,7 +203,9 @@ class Team(Outcomes):
             self._new_name(name)
             ours = core.declaration.scalar
             terms = Terms(ours.low, ours.high)
-            peer = Peer(name, url, token, accepts, leak_bits, seconds, terms, on_inflation)
+            peer = Peer(
+                name, url, token, accepts, leak_bits, seconds, propagate, terms, on_inflation
+            )
             opening.recall_peer(core, peer)
             core.peers[name] = peer
         return peer
