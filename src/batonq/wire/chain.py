@@ -138,10 +138,14 @@ def _wrong(row: Row, seq: int, last: float, previous: bytes) -> str:
             return f"row {seq} is missing: {row.seq} follows"
         if not row.at >= last:
             return f"its time {row.at} lies before that of the row ahead of it, {last}"
-        if row.body is not None and digest(row.salt or b"", row.body) != row.digest:
+        if row.body is not None and not _is_of(row.digest, row.salt, row.body):
             return "its body is not the one that was recorded"
         if link(previous, *row[:6], row.digest) != row.link:
             return "its fields, or its place, are not those that were recorded"
     except (TypeError, ValueError, AttributeError, struct.error) as error:
         return f"it holds what no row holds ({error})"
     return ""
+
+
+def _is_of(recorded: bytes, salt: bytes | None, body: str) -> bool:
+    return salt is not None and len(salt) == SALT_BYTES and digest(salt, body) == recorded
