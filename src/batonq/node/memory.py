@@ -72,6 +72,8 @@ class MemoryStore:
                 event = replace(event, at=before)
             self._events.append(event)
             seq = self._numbers[event.once] = len(self._events)
+            if event.kind == REVISION:
+                self._revised.setdefault(event.handoff_id, []).append(seq)
             opened = None
             if closes:
                 opened = self._open.pop(event.handoff_id, None)
