@@ -30,6 +30,7 @@ class Reader:
     def __init__(self, data: bytes) -> None:
         self._data = data
         self._at = 0
+        self.deepest = 100  # once: a few times that is more than can be copied
 
     @property
     def left(self) -> bool:
@@ -92,7 +93,8 @@ def _edit(holder: list[Any], reader: Reader) -> None:
         other, at = places[reader.below(len(places))]
         parent[key] = copy.deepcopy(other[at])
     elif kind == 6:
-        for _ in range(reader.below(100)):
+        depth, reader.deepest = min(reader.below(100), reader.deepest), 0
+        for _ in range(depth):
             parent[key] = [parent[key]]
     elif isinstance(parent, dict):
         parent[str(reader.value())] = reader.value()

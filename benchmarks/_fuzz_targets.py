@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, Final
 
 from batonq.base.errors import BatonqError
@@ -120,12 +121,37 @@ def damage_chain(data: bytes) -> None:
     assert verdict.bad is None or verdict.bad in (at + 1, at + 2)
 
 
-TARGETS: Final = {
-    "json": document_target(read_json, [{"a": [1, 2.5, "é", None, True]}, [], "a", 1, -0.5]),
-    "ask": document_target(read_ask, [ASK.document()]),
-    "answer": document_target(
-        read_answer, [Answer("h-1", 137, 8).document(), Answer("h-1", 0.5, 64).document()]
+def _answers() -> Target:
+    documents = [Answer("h-1", 137, 8).document(), Answer("h-1", 0.5, 64).document()]
+    return document_target(read_answer, documents)
+
+
+def _config() -> Target:
+    node = import_module("benchmarks._fuzz_node")
+    return Target(node.read_config, (b"\x01\x00", RAW + b'name = "x"\n[units]\ngamma = 0.9\n'))
+
+
+def _store() -> Target:
+    node = import_module("benchmarks._fuzz_node")
+    return Target(node.damage_store, (b"", b"\x01\x02\x03\x04", bytes(range(64))))
+
+
+def _service() -> Target:
+    service = import_module("benchmarks._fuzz_service").Service()
+    bodies = [RAW + json.dumps(one).encode() for one in service.calls]
+    return Target(service.run, (*bodies, *(bytes([1, k]) for k in range(len(bodies)))))
+
+
+# Made when they are fuzzed: each wants its own modules alone.
+TARGETS: Final[dict[str, Callable[[], Target]]] = {
+    "json": lambda: document_target(
+        read_json, [{"a": [1, 2.5, "é", None, True]}, [], "a", 1, -0.5]
     ),
-    "declaration": document_target(read_declaration, [OURS.document()]),
-    "chain": Target(damage_chain, (b"", b"\x01\x00\x04", b"\x02\x06\x00")),
+    "ask": lambda: document_target(read_ask, [ASK.document()]),
+    "answer": _answers,
+    "declaration": lambda: document_target(read_declaration, [OURS.document()]),
+    "chain": lambda: Target(damage_chain, (b"", b"\x01\x00\x04", b"\x02\x06\x00")),
+    "config": _config,
+    "store": _store,
+    "service": _service,
 }
