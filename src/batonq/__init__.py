@@ -20,15 +20,24 @@ if TYPE_CHECKING:
     from batonq.icq.record import Handoff
     from batonq.icq.run import Run
     from batonq.icq.train import train
+    from batonq.node.agent import Agent
+    from batonq.node.limits import END, Limits
+    from batonq.node.peer import Peer
+    from batonq.node.team import Team
     from batonq.smdp.exact import optimal as solve
     from batonq.smdp.model import FiniteICSMDP
 
 __all__ = [
+    "END",
+    "Agent",
     "Environment",
     "FiniteICSMDP",
     "Handoff",
+    "Limits",
     "Log",
+    "Peer",
     "Run",
+    "Team",
     "Turn",
     "__version__",
     "bound",
@@ -46,11 +55,16 @@ __all__ = [
 
 # Names are looked up when first used, so that `import batonq` loads no compiler.
 _HOMES = {
+    "Agent": ("batonq.node.agent", "Agent"),
+    "END": ("batonq.node.limits", "END"),
+    "Limits": ("batonq.node.limits", "Limits"),
+    "Peer": ("batonq.node.peer", "Peer"),
     "Environment": ("batonq.icq.environment", "Environment"),
     "FiniteICSMDP": ("batonq.smdp.model", "FiniteICSMDP"),
     "Handoff": ("batonq.icq.record", "Handoff"),
     "Log": ("batonq.icq.log", "Log"),
     "Run": ("batonq.icq.run", "Run"),
+    "Team": ("batonq.node.team", "Team"),
     "Turn": ("batonq.icq.environment", "Turn"),
     "compare": ("batonq.icq.compare", "compare"),
     "from_gymnasium": ("batonq.icq.gymnasium", "from_gymnasium"),

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from batonq.base.errors import DataError
 from batonq.icq import clocks
@@ -19,6 +19,7 @@ from batonq.node.exploration import Exploration
 from batonq.node.learning import PHASE
 from batonq.node.limits import Limits
 from batonq.node.team import Team
+from batonq.wire.messages import LARGEST_INT
 
 LARGEST: Final = 1 << 20  # bytes of a configuration
 SHORTEST_TOKEN: Final = 16
@@ -28,7 +29,11 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
-Number = Annotated[float, Field(strict=False)]  # 1 for 1.0
+def _real(value: Any) -> Any:
+    return float(value) if type(value) is int and abs(value) < LARGEST_INT else value
+
+
+Number = Annotated[float, BeforeValidator(_real)]  # 1 stands for 1.0; "1" and true do not
 
 
 class Units(_Strict):
@@ -183,8 +188,9 @@ def open_team(config: NodeConfig, folder: Path, *, read_only: bool = False) -> T
             cannot be used.
     """
     units, explore = config.units, config.explore
+    path = folder / config.store
     team = Team.open(
-        folder / config.store,
+        None if read_only and not path.exists() else path,  # nothing has been learnt yet
         gamma=units.gamma,
         mode=config.mode,
         reward_unit=units.reward_unit,
