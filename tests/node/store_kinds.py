@@ -1,0 +1,40 @@
+"""Both kinds of store, and the events the tests of them put in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from batonq.node.event import DECISION, OUTCOME, Event, Store, once
+from batonq.node.memory import MemoryStore
+from batonq.node.store import SqliteStore
+
+KINDS: dict[str, Callable[[Path], Store]] = {
+    "sqlite": lambda folder: SqliteStore.open(folder / "node.db"),
+    "memory": lambda _folder: MemoryStore(),
+}
+
+
+@pytest.fixture(params=KINDS)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """A store of each kind."""
+    made = KINDS[request.param](tmp_path)
+    yield made
+    made.close()
+
+
+def event(kind: str, handoff_id: str, at: float = 1.0, agent: str = "a", **body: object) -> Event:
+    """An event as a node makes it."""
+    return Event(kind, agent, handoff_id, once(kind, handoff_id), at, dict(body))
+
+
+def decide(store: Store, handoff_id: str, at: float = 1.0, **body: object) -> int:
+    """Append a decision that opens its handoff."""
+    return store.append(event(DECISION, handoff_id, at, **body), opens=True)
+
+
+def settle(store: Store, handoff_id: str, at: float = 1.0, **body: object) -> int:
+    """Append an outcome that closes its handoff."""
+    return store.append(event(OUTCOME, handoff_id, at, **body), closes=True)
