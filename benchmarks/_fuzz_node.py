@@ -1,4 +1,4 @@
-"""What is fuzzed of a node: its configuration, and a damaged store."""
+"""What is fuzzed of a node: its configuration, a damaged store, logs of others."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from batonq.base.errors import BatonqError
-from batonq.node import config
+from batonq.node import config, importing
+from batonq.node.memory import MemoryStore
 from batonq.node.store import SqliteStore
 from batonq.node.team import Team
 from batonq.wire import chain
@@ -129,6 +130,39 @@ def _read_all(store: SqliteStore) -> None:
         store.revisions("h-0")
     for name in store.states(""):
         store.state(name)
+
+
+LOG: Final[list[Any]] = [
+    {"agent": "intake", "action": "code", "reward": -0.1, "observation": {"kind": "bug"}},
+    {"agent": "code", "action": "done", "target": "end", "reward": 1.0, "y": '{"kind":"bug"}',
+     "propensity": 0.5, "duration": 2.0, "end": "terminal", "handoff_id": "h-1", "workflow": "w",
+     "permitted": ["done", "back"], "default": "back", "at": 12.5},
+    {"agent": "code", "action": "back", "target": "intake", "reward": 0, "quote": 0.3,
+     "observation": ["a", 1, None], "end": "truncated"},
+]  # fmt: skip
+TABLE: Final = (
+    b"agent,action,reward,observation.kind,propensity,end\nintake,code,-0.1,bug,0.5,\n"
+    b'code,end,1,"a ""b""",,terminal\n'
+)
+
+
+def import_log(data: bytes) -> None:
+    """What is accepted is imported once, and again not at all."""
+    tabular = data[:1] > b"\x7f"
+    path = folder() / ("log.csv" if tabular else "log.jsonl")
+    body = data[1:] if tabular else document_of(data, [LOG])
+    with suppress(BatonqError, ValueError):
+        records = json.loads(body) if not tabular else None
+        if isinstance(records, list):
+            body = b"\n".join(json.dumps(one).encode() for one in records)
+    path.write_bytes(body)
+    with suppress(BatonqError):
+        traces = importing.read_traces(path)
+        store = MemoryStore()
+        first = importing.import_into(store, traces, 1.0)
+        again = importing.import_into(store, traces, 2.0)
+        assert first.added + first.repeated == again.repeated == len(traces)
+        assert again.added == 0
 
 
 def clean() -> None:

@@ -136,6 +136,11 @@ def _store() -> Target:
     return Target(node.damage_store, (b"", b"\x01\x02\x03\x04", bytes(range(64))))
 
 
+def _import() -> Target:
+    node = import_module("benchmarks._fuzz_node")
+    return Target(node.import_log, (b"\x01\x00", b"\xff" + node.TABLE, RAW + b'[{"agent":1}]'))
+
+
 def _service() -> Target:
     service = import_module("benchmarks._fuzz_service").Service()
     bodies = [RAW + json.dumps(one).encode() for one in service.calls]
@@ -153,5 +158,6 @@ TARGETS: Final[dict[str, Callable[[], Target]]] = {
     "chain": lambda: Target(damage_chain, (b"", b"\x01\x00\x04", b"\x02\x06\x00")),
     "config": _config,
     "store": _store,
+    "import": _import,
     "service": _service,
 }

@@ -130,14 +130,12 @@ def _child_random(name: str, seconds: float, place: Path) -> None:
     rng = random.Random(SEED)  # noqa: S311
     count, until = 0, time.monotonic() + seconds
     while time.monotonic() < until:
-        record(
-            _mutated(rng, target.starts) if count >= len(target.starts) else target.starts[count]
-        )
+        record(mutated(rng, target.starts) if count >= len(target.starts) else target.starts[count])
         count += 1
     sys.stderr.write(f"stat::number_of_executed_units: {count}\n")
 
 
-def _mutated(rng: random.Random, starts: tuple[bytes, ...]) -> bytes:
+def mutated(rng: random.Random, starts: tuple[bytes, ...]) -> bytes:
     """One of the starts with a few bytes changed, put in, taken out, or copied from another."""
     data = bytearray(rng.choice(starts))
     for _ in range(rng.randint(1, 12)):
