@@ -3,7 +3,7 @@
 Guided by coverage with atheris where that is installed, by blind mutation otherwise. Every target
 gets the same time in a process of its own.
 
-`python -m benchmarks.fuzz --minutes M --target NAME` for other times and one target; its exit
+`python -m benchmarks.fuzz --minutes M --target NAME ...` for other times and some targets; its exit
 status is 1 if there was a finding.
 """
 
@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,9 +31,9 @@ GRACE: Final = 120.0  # seconds for a child to start and to end
 SEED: Final = 1
 
 
-def run(quick: bool, minutes: float = MINUTES, only: str | None = None) -> list[dict[str, Any]]:
+def run(quick: bool, minutes: float = MINUTES, only: Sequence[str] = ()) -> list[dict[str, Any]]:
     """A row for each target: executions, seconds, findings and the first of them."""
-    names = [only] if only else _listed()
+    names = only or _listed()
     seconds = QUICK_SECONDS if quick else 60 * minutes / len(names)
     engine = "atheris" if importlib.util.find_spec("atheris") else "random"
     return [_fuzz(name, engine, seconds) for name in names]
@@ -159,7 +159,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fuzz", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a second for each: does it run?")
     parser.add_argument("--minutes", type=float, default=MINUTES, help="of all targets together")
-    parser.add_argument("--target", help="one of them; without, all")
+    parser.add_argument("--target", nargs="+", default=(), help="some of them; without, all")
     parser.add_argument("--list", action="store_true", help="name the targets and stop")
     for name in ("--child", "--seconds", "--place"):  # how it starts itself
         parser.add_argument(name, help=argparse.SUPPRESS)
@@ -170,7 +170,7 @@ def main() -> int:
         return 0
     if chosen.child:
         child = _child_atheris if chosen.child == "atheris" else _child_random
-        child(chosen.target, float(chosen.seconds), Path(chosen.place))
+        child(chosen.target[0], float(chosen.seconds), Path(chosen.place))
         return 0
     rows = run(chosen.quick, chosen.minutes, chosen.target)
     sys.stdout.writelines(f"{json.dumps(row)}\n" for row in rows)
