@@ -10,17 +10,18 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
+from itertools import islice
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Final
 
 from batonq.base.errors import BatonqError, StoreError, WireError
 from batonq.base.files import Json
 from batonq.node import event as kinds
+from batonq.node import trust
 from batonq.node.core import Core
 from batonq.node.event import Event
 from batonq.node.learning import version_name
 from batonq.node.overview_fold import AgentSums, Fold, PeerSums
-from batonq.node.overview_reading import Reading
 from batonq.node.overview_terms import terms_of
 from batonq.node.overview_view import AgentView, Edge, Overview, PeerView
 from batonq.wire.scalar import rounding_term
@@ -45,16 +46,15 @@ class Watch:
     def __init__(self, team: Team) -> None:
         """Start from what was kept last, or from the first event."""
         self._core = team.core
-        self._reading = Reading(team.core)
-        self._fold = Fold(self._reading)
+        self._store = team.store
+        self._fold = Fold(team.store)
         self._lock = Lock()
         self._kept = 0
         self._terms: dict[str, dict[str, Json]] = {}
         self._terms_at: float | None = None
         self._terms_seq = -1
         self._computing = False
-        with team.core.lock:
-            kept = team.store.state(STATE)
+        kept = team.store.state(STATE)
         if kept is not None and kept[1]["schema"] == SCHEMA:
             self._load(kept[1]["fold"])
 
@@ -62,8 +62,9 @@ class Watch:
         """Take over sums, and read the latest decisions again."""
         self._fold.load(state)
         self._kept = self._fold.seq
-        again = Fold(self._reading)
-        for event in self._reading.events(max(0, self._kept - REREAD), self._kept):
+        again = Fold(self._store)
+        after = max(0, self._kept - REREAD)
+        for event in islice(self._store.events(after), self._kept - after):
             again.add(event)
         self._fold.latest = again.latest
 
@@ -74,18 +75,16 @@ class Watch:
             StoreError: if the store cannot be read; what was counted stays.
         """
         with self._lock:
-            last = self._reading.last()
-            for event in self._reading.events(self._fold.seq, min(last, self._fold.seq + limit)):
+            for event in islice(self._store.events(self._fold.seq), limit):
                 self._fold.add(event)
             if self._fold.seq - self._kept >= KEEP_EVERY:
                 self._keep()
-            return max(0, last - self._fold.seq)
+            return max(0, self._store.last() - self._fold.seq)
 
     def _keep(self) -> None:
         """Keep the sums in the store, so that the next start need not read all events."""
         state = {"schema": SCHEMA, "fold": self._fold.to_json()}
-        with self._core.lock:
-            self._core.store.keep_state(STATE, self._fold.seq, state)
+        self._store.keep_state(STATE, self._fold.seq, state)
         self._kept = self._fold.seq
 
     def overview(self) -> Overview:
@@ -97,7 +96,7 @@ class Watch:
         failures: dict[str, Json] = {}
         try:
             behind = self.advance()
-            n_open = self._reading.count_open()
+            n_open = self._store.count_open()
         except StoreError as error:
             logger.warning("overview: %s", error)
             failures["store"] = "cannot be read or written now; the node's log says why"
@@ -107,8 +106,7 @@ class Watch:
     def versions(self, agent: str) -> list[int]:
         """Numbers of the versions of an agent that can be gone back to, latest first."""
         prefix = version_name(agent, 0).rstrip("0")
-        with self._core.lock:
-            names = self._core.store.states(prefix)
+        names = self._store.states(prefix)
         return [int(name.removeprefix(prefix)) for name in reversed(names)]
 
     def policies(self, agent: str) -> list[dict[str, Json]]:
@@ -121,11 +119,11 @@ class Watch:
         """All events of one handoff, in order; none if it is not known."""
         single = (kinds.DECISION, kinds.OUTCOME, kinds.QUOTE, kinds.EXPIRY, kinds.ANSWER)
         found = [
-            self._reading.find(kinds.once(kind, handoff_id))
+            self._store.find(kinds.once(kind, handoff_id))
             for kind in (*single, kinds.REALISED, kinds.IMPORT)
         ]
         known = [one for one in found if one is not None]
-        return sorted([*known, *self._reading.revisions(handoff_id)], key=lambda one: one.seq)
+        return sorted([*known, *self._store.revisions(handoff_id)], key=lambda one: one.seq)
 
     def want_terms(self) -> None:
         """Have the terms computed in the background, if that was long ago and there are new events.
@@ -147,7 +145,7 @@ class Watch:
         found: dict[str, dict[str, Json]] = {}
         try:
             tables = [name for name, kind in kind_of.items() if kind == "table"]
-            found = terms_of(self._reading, tables, self._core.gamma)
+            found = terms_of(self._store, tables, self._core.gamma)
         except BatonqError as error:
             logger.warning("overview: %s", error)
         finally:
@@ -209,9 +207,12 @@ class Watch:
         return PeerView(
             name=name,
             url=peer.url,
-            state="quarantined" if peer.quarantined else sums.state,
-            trust=None,
-            evidence=sums.evidence,
+            standing=trust.standing(peer.terms, peer.ledger),
+            flagged=peer.flagged,
+            quarantined=peer.quarantined,
+            weight=trust.weight(peer.terms, peer.ledger, peer.ledger.realised),
+            on_inflation=peer.on_inflation,
+            evidence=trust.evidence(peer.terms, peer.ledger),
             bits=peer.answered * self._core.declaration.scalar.bits,
             budget=peer.leak_bits,
             quotes_in=sums.quotes_in,

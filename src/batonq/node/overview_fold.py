@@ -15,9 +15,8 @@ from typing import Any, Final
 from batonq.base.files import Json
 from batonq.node import event as kinds
 from batonq.node.deciding import of_event
-from batonq.node.event import Event
+from batonq.node.event import Event, Store
 from batonq.node.overview_curve import Curve
-from batonq.node.overview_reading import Reading
 
 LATEST: Final = 50  # decisions shown
 RECENT: Final = 256  # decisions of an agent over which a recent share and a mean value are taken
@@ -48,8 +47,6 @@ class PeerSums:
     quotes_out: int = 0
     bits_out: int = 0
     expired: int = 0
-    state: str = ""
-    evidence: Json = None
 
 
 class Fold:
@@ -65,8 +62,8 @@ class Fold:
         counts: how many events of each kind.
     """
 
-    def __init__(self, reading: Reading) -> None:
-        """Start with nothing; `reading` is asked for earlier events of a handoff."""
+    def __init__(self, store: Store) -> None:
+        """Start with nothing; `store` is asked for earlier events of a handoff."""
         self.seq = 0
         self.curve = Curve()
         self.agents: dict[str, AgentSums] = {}
@@ -74,8 +71,8 @@ class Fold:
         self.latest: OrderedDict[str, dict[str, Json]] = OrderedDict()
         self.waiting = 0
         self.counts: dict[str, int] = {}
-        self._find = reading.find
-        self._revisions = reading.revisions
+        self._find = store.find
+        self._revisions = store.revisions
         self._cache: OrderedDict[str, Event] = OrderedDict()
 
     def add(self, event: Event) -> None:
@@ -189,11 +186,6 @@ class Fold:
         note = {key: event.body.get(key) for key in ("version", "do")}
         self._agent(event.agent).policies.append({**note, "at": event.at})
 
-    def _trust(self, event: Event) -> None:
-        sums = self._peer(event.body["peer"])
-        sums.state = {"flag": "flagged", "quarantine": "quarantined"}.get(event.body["do"], "")
-        sums.evidence = event.body.get("evidence")
-
     def _erasure(self, event: Event) -> None:
         """What was erased is not shown any longer."""
         del event
@@ -297,6 +289,5 @@ _HANDLERS: Final[dict[str, Callable[[Fold, Event], None]]] = {
     kinds.REVISION: Fold._revision,
     kinds.ANSWER: Fold._answer,
     kinds.POLICY: Fold._policy,
-    kinds.TRUST: Fold._trust,
     kinds.ERASURE: Fold._erasure,
 }

@@ -21,8 +21,7 @@ from batonq.icq import update
 from batonq.icq.log import Field, Log
 from batonq.icq.record import ENDS, NOT_ENDED
 from batonq.node import event as kinds
-from batonq.node.event import Event
-from batonq.node.overview_reading import Reading
+from batonq.node.event import Event, Store
 
 WINDOW: Final = 20_000  # latest event numbers that are looked at
 FEWEST: Final = 128  # rows of the shortest log that is tried: `bound` wants as many
@@ -48,19 +47,18 @@ class Row:
     fields: dict[str, Json]
 
 
-def terms_of(reading: Reading, agents: Iterable[str], gamma: float) -> dict[str, dict[str, Json]]:
+def terms_of(store: Store, agents: Iterable[str], gamma: float) -> dict[str, dict[str, Json]]:
     """For each agent the terms as JSON (`bound.lines.Terms.document`), or why there are none.
 
     Reads the latest `WINDOW` events once; takes seconds, so not for every look.
 
     Args:
-        reading: the node's events.
+        store: the node's events.
         agents: which of its agents.
         gamma: discount per unit of time.
     """
     by_agent: dict[str, list[Event]] = {name: [] for name in agents}
-    last = reading.last()
-    for event in reading.events(max(0, last - WINDOW), last):
+    for event in store.events(max(0, store.last() - WINDOW)):
         if event.agent in by_agent:
             by_agent[event.agent].append(event)
     return {name: _terms(name, events, gamma) for name, events in by_agent.items()}

@@ -88,9 +88,12 @@ class PeerView:
     Attributes:
         name: its name.
         url: where it is.
-        state: "", "flagged" or "quarantined".
-        trust: weight of its quotes, in [0, 1]; None where nothing is known.
-        evidence: of the test for inflation, as it gives it.
+        standing: "new", "trusted", "flagged" or "quarantined", as the test has it.
+        flagged: whether it was shown to promise too much since it was last released.
+        quarantined: whether nothing is handed to it now.
+        weight: what its quotes would count beside this node's own mean, in [0, 1].
+        on_inflation: what follows a flag: "flag", "shrink" (the weight counts) or "quarantine".
+        evidence: of the test (`node.trust.evidence`).
         bits: told to it so far.
         budget: bits it may be told; None: no limit.
         quotes_in: it gave.
@@ -101,8 +104,11 @@ class PeerView:
 
     name: str
     url: str
-    state: str
-    trust: float | None
+    standing: str
+    flagged: bool
+    quarantined: bool
+    weight: float
+    on_inflation: str
     evidence: Json
     bits: int
     budget: int | None

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import quote
 
-from batonq.base.errors import UnknownError, WireError
-from batonq.node.event import TRUST
+from batonq.base.errors import WireError
 from batonq.node.team import Team
 
 STORE_FAILED: Final = (
@@ -52,19 +51,13 @@ def rollback(team: Team, fields: Mapping[str, str]) -> str:
     return _agent(name)
 
 
-def judge(team: Team, name: str, do: str, by: str) -> str:
+def judge(team: Team, name: str, do: str) -> str:
     """Quarantine or release a peer.
 
     Raises:
         UnknownError: if there is no such peer.
     """
-    core = team.core
-    with core.lock:
-        peer = core.peers.get(name)
-        if peer is None:
-            raise UnknownError(f"peer '{name}': is not of this node")
-        body = {"peer": name, "do": do, "by": by or "dashboard"}
-        peer.apply(core.record(TRUST, "", "", body, key=str(core.store.last() + 1)))
+    (team.quarantine if do == "quarantine" else team.release)(name)
     return "/peers"
 
 

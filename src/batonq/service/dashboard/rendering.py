@@ -35,6 +35,7 @@ HEADERS: Final = {
     # With "no-referrer" a browser says that a form comes from nowhere, and the gate refuses it.
     "Referrer-Policy": "same-origin",
 }
+HASHED: Final = "#text"  # the field of a key that stands for free text (`node.seeing`)
 FULL: Final = 8  # windows from which only full ones are drawn
 PARTS: Final = {  # what of a page is kept up to date, by template
     "overview": ("status", "graph", "curve", "decisions", "peers", "terms"),
@@ -72,6 +73,7 @@ def _environment() -> Environment:
         path=lambda text: quote(text, safe=""),
         capital=lambda text: text[:1].upper() + text[1:],
         evidence=evidence,
+        seen=seen,
         as_json=lambda value: json.dumps(value, ensure_ascii=False),
     )
     return environment
@@ -96,6 +98,27 @@ def evidence(found: Json) -> str:
     if found.get("excess_se") is not None:
         told[-1] += f" ± {figure(found['excess_se'])}"
     return ", ".join(told)
+
+
+def seen(y: str) -> str:
+    """An information state in words: fields with their values; hashed text only by its length.
+
+    Args:
+        y: its key (`node.seeing`), perhaps cut short.
+    """
+    try:
+        fields = json.loads(y)
+    except ValueError:
+        return y
+    if not isinstance(fields, dict):
+        return y
+    told = [
+        f"text of {len(value)} hashed words and pairs"
+        if name == HASHED
+        else f"{name}: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
+        for name, value in fields.items()
+    ]
+    return ", ".join(told) or "nothing"
 
 
 def page(template: str, context: Mapping[str, Any], status: int = 200) -> Response:

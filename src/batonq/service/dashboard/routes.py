@@ -150,12 +150,12 @@ def _add_acts(router: APIRouter, team: Team, pages: Pages, viewer: Asked, csrf: 
     @router.post("/peers/{name}/quarantine")
     async def quarantine(request: Request, name: str) -> Response:
         await form(request)
-        return await done(request, lambda by: acts.judge(team, name, "quarantine", by))
+        return await done(request, lambda _: acts.judge(team, name, "quarantine"))
 
     @router.post("/peers/{name}/release")
     async def release(request: Request, name: str) -> Response:
         await form(request)
-        return await done(request, lambda by: acts.judge(team, name, "release", by))
+        return await done(request, lambda _: acts.judge(team, name, "release"))
 
 
 def _page_route(pages: Pages, csrf: Asked) -> type[APIRoute]:
