@@ -84,10 +84,17 @@ def test_importing_batonq_loads_no_compiler() -> None:
 def test_every_import_is_declared_and_every_dependency_imported() -> None:
     extras = PROJECT["optional-dependencies"]
     wanted = list(PROJECT["dependencies"])
-    for extra in ("gymnasium", "pettingzoo", "cpu", "sygus"):
+    for extra in ("gymnasium", "pettingzoo", "cpu", "sygus", "otlp"):
         wanted += extras[extra]
     names = (re.match(r"[\w-]+", one) for one in wanted)
-    modules = {"iced-x86": "iced_x86", "z3-solver": "z3"}
+    modules = {
+        "iced-x86": "iced_x86",
+        "z3-solver": "z3",
+        "prometheus-client": "prometheus_client",
+        "opentelemetry-api": "opentelemetry",
+        "opentelemetry-sdk": "opentelemetry",
+        "opentelemetry-exporter-otlp-proto-http": "opentelemetry",
+    }
     declared = {modules.get(name[0], name[0]) for name in names if name is not None}
     imported: set[str] = set()
     for source in (ROOT / "src").rglob("*.py"):
