@@ -6,7 +6,6 @@ from collections.abc import Callable, Hashable
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy.linalg import solve
 
 from batonq.base.errors import ModelError
 from batonq.icq import clocks, update
@@ -133,6 +132,8 @@ class RidgeQ:
     def _solve(self) -> None:
         if not self._stale:
             return
+        from scipy.linalg import solve  # half of what importing a node would take
+
         ridge = self._penalty * np.eye(self._n_features)
         for action, before in enumerate(self._before):
             move = solve(self._gram[action] + ridge, self._moment[action], assume_a="pos")
