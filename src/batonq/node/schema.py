@@ -65,15 +65,15 @@ def check_path(path: Path, *, read_only: bool, create: bool) -> None:
     Raises:
         StoreError: if it is missing, a folder, or a file of another kind.
     """
-    if path.is_dir():
-        raise StoreError(f"{path}: is a folder; give the file, {path / 'node.db'} say")
-    if not path.parent.is_dir():
-        raise StoreError(f"{path}: its folder does not exist; create {path.parent}")
-    if not path.exists():
-        if read_only or not create:
-            raise StoreError(f"{path}: no such store; give the file that a node keeps")
-        return
     try:
+        if path.is_dir():
+            raise StoreError(f"{path}: is a folder; give the file, {path / 'node.db'} say")
+        if not path.parent.is_dir():
+            raise StoreError(f"{path}: its folder does not exist; create {path.parent}")
+        if not path.exists():
+            if read_only or not create:
+                raise StoreError(f"{path}: no such store; give the file that a node keeps")
+            return
         with path.open("rb") as file:
             start = file.read(len(_MAGIC))
     except OSError as error:
@@ -119,7 +119,7 @@ def prepare(
         sqlite3.Error: if SQLite cannot read or write it.
     """
     found = _version(connection, path)
-    if found == 0 and not create:
+    if found == 0 and (read_only or not create):
         raise StoreError(f"{path}: is empty, not a store; give the file that a node keeps")
     if found > version:
         raise StoreError(
