@@ -150,7 +150,9 @@ class Store(Protocol):
         ...
 
     def forget(self, upto: int, handoffs: Collection[str] | None = None) -> int:
-        """Delete bodies of handoffs, and what the outbox holds of them; returns how many bodies.
+        """Delete bodies of handoffs; returns how many.
+
+        With the body of a decision goes what the outbox holds of its handoff.
 
         Use `retention`, which checks that nothing still needed goes, and records it.
 

@@ -215,12 +215,12 @@ class MemoryStore:
             return False
         self._events[seq - 1] = replace(event, body={})
         self._rows[seq - 1] = row._replace(body=None, salt=None)
-        unsent = self._outbox.pop(row.handoff_id, None)
+        if event.kind == DECISION:
+            self.sent(event.handoff_id)
 
         def undo() -> None:
             self._events[seq - 1] = event
             self._rows[seq - 1] = row
-            self._put_back(row.handoff_id, unsent)
 
         self._on_undo(undo)
         return True
