@@ -226,7 +226,7 @@ def test_without_a_checkpoint_all_is_read_from_the_events(tmp_path: Path) -> Non
 
 
 def played(team: Team, workflows: int, seed: int = 0) -> None:
-    chance = random.Random(seed)  # noqa: S311
+    chance = random.Random(seed)
     for _ in range(workflows):
         state, holder = {"kind": chance.choice(["bug", "question"])}, "intake"
         while holder != END:
@@ -340,7 +340,7 @@ def test_text_is_learnt_linearly_from_hashes_and_never_kept(tmp_path: Path) -> N
     path = tmp_path / "text.db"
     team = Team.open(path, gamma=GAMMA, mode="apply", seed=2, explore=0.3)
     team.add("intake", lambda one: {"tier": "a", "text": one}, to=["code", "search"], phase=50)
-    chance = random.Random(1)  # noqa: S311
+    chance = random.Random(1)
     words = {"code": "traceback in the parser crashes", "search": "where is the manual page"}
     for _ in range(400):
         right = chance.choice(["code", "search"])
