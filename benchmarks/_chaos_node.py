@@ -10,14 +10,13 @@ import json
 import sys
 from typing import Any, Final
 
+from batonq.icq.clocks import Clock
+from batonq.node.team import Team
 from batonq.service.limits import Rate
 from batonq.service.run import serve
 from batonq.service.settings import Settings
 
 ANY: Final = Rate(1e6, 1e6)  # the storm is not to be kept away
-
-from batonq.icq.clocks import Clock
-from batonq.node.team import Team
 
 
 def opened(config: dict[str, Any]) -> Team:
