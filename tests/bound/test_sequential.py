@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batonq.base.errors import ModelError
-from batonq.bound.sequential import SHARES, WEIGHTS, Wealth, bet
+from batonq.bound.sequential import SHARES, WEIGHTS, Wealth, bet, bets_needed
 
 observations = st.lists(st.floats(-1.0, 3.0), max_size=30)
 
@@ -141,3 +141,24 @@ def test_refuses_levels_that_cannot_be() -> None:
         Wealth().shows(1.0)
     with pytest.raises(ModelError, match="run length"):
         Wealth().shows_change(1.0)
+
+
+@pytest.mark.parametrize("excess", [0.13, 0.3])
+def test_bets_needed_is_about_the_median(excess: float) -> None:
+    """Fair coins, values 0 and 1: within a factor of 1.5 of the median of 100 runs."""
+    rng = np.random.default_rng(11)
+    needed = bets_needed(excess, 0.5, 1.0, 0.05)
+    found = []
+    for _ in range(100):
+        wealth = Wealth()
+        while not wealth.shows(0.05) and wealth.count < 4 * needed:
+            wealth = bet(wealth, excess + float(rng.integers(2)) - 0.5, 1.0)
+        found.append(wealth.count)
+    assert 1 / 1.5 < np.median(found) / needed < 1.5
+
+
+def test_bets_needed_by_hand() -> None:
+    # e = .5, s = 0: growth l/2 - l^2/8, largest at l = .9
+    assert bets_needed(0.5, 0.0, 1.0, 0.05) == pytest.approx(math.log(20) / (0.45 - 0.81 / 8))
+    assert bets_needed(0.0, 0.1, 1.0, 0.05) == math.inf
+    assert bets_needed(-0.5, 0.1, 1.0, 0.05) == math.inf

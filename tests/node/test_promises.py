@@ -131,6 +131,18 @@ def test_giving_up_the_oldest_lets_those_behind_it_count() -> None:
     assert (ledger.kept, ledger.unobserved, len(ledger.waiting)) == (2, 1, 1)
 
 
+def test_what_waited_too_long_is_given_up_at_the_next_quote() -> None:
+    terms = Terms(0.0, 1.0, burn_in=0, patience=60.0)
+    ledger = quoted(terms, Ledger(), "a", 0.5, at=100.0)
+    ledger = quoted(terms, ledger, "b", 0.5, at=130.0)
+    ledger = realised(terms, ledger, "b", 1.0)
+    ledger = quoted(terms, ledger, "c", 0.5, at=160.0)
+    assert (ledger.kept, len(ledger.waiting)) == (0, 3)
+    ledger = quoted(terms, ledger, "d", 0.5, at=161.0)
+    assert (ledger.kept, ledger.unobserved) == (1, 1)
+    assert [one.handoff_id for one in ledger.waiting] == ["c", "d"]
+
+
 def test_outside_the_range_counts_as_its_end() -> None:
     ledger = kept(UNIT, [(0.5, 7.0), (0.5, -7.0), (0.5, 1.0)])
     assert ledger.outside == 2
@@ -157,6 +169,7 @@ def test_numbers_must_be_finite(value: float) -> None:
         ({"run_length": 1.0}, "run_length"),
         ({"burn_in": -1}, "burn_in"),
         ({"window": 0}, "window"),
+        ({"patience": 0.0}, "patience"),
         ({"harm": -0.1}, "harm"),
     ],
 )

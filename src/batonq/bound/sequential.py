@@ -130,6 +130,26 @@ def bet(wealth: Wealth, x: float, width: float) -> Wealth:
     )
 
 
+def bets_needed(excess: float, sd: float, width: float, alpha: float) -> float:
+    """About how many bets it takes to show a mean above 0, in half of all cases. An estimate.
+
+    log(1 / alpha) over the largest mean growth of a log capital, to second order:
+    max over shares l of l e - l^2 (s^2 + e^2) / 2 with e = excess / width and s = sd / width.
+
+    Args:
+        excess: the mean.
+        sd: standard deviation of an observation.
+        width: how far below 0 an observation can fall.
+        alpha: level of the test.
+
+    Returns:
+        The number; infinite if no bet grows.
+    """
+    e, s = excess / width, sd / width
+    growth = max(share * e - share * share * (s * s + e * e) / 2 for share in SHARES)
+    return -math.log(alpha) / growth if growth > 0 else math.inf
+
+
 def _plus_one(log: float) -> float:
     """log(1 + exp(log)), whatever the size."""
     return log + math.log1p(math.exp(-log)) if log > 0 else math.log1p(math.exp(log))

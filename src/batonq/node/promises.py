@@ -51,6 +51,7 @@ class Terms:
     run_length: float = 10_000.0
     burn_in: int = 75
     window: int = 256
+    patience: float = math.inf
     harm: float = 0.05
 
     def __post_init__(self) -> None:
@@ -63,6 +64,7 @@ class Terms:
             f"run_length {self.run_length:g} is not above 1": self.run_length > 1,
             f"burn_in {self.burn_in} is negative": self.burn_in >= 0,
             f"window {self.window} is not positive": self.window >= 1,
+            f"patience {self.patience:g} is not positive": self.patience > 0,
             f"harm {self.harm:g} is negative": self.harm >= 0,
         }
         for what, good in checks.items():
@@ -117,6 +119,7 @@ class Promise:
         workflow: of which workflow, if known.
         value: what came of it; None as long as that is not known.
         gone: whether that will never be known.
+        at: when it was quoted, in seconds.
     """
 
     handoff_id: str
@@ -124,6 +127,7 @@ class Promise:
     workflow: str | None = None
     value: float | None = None
     gone: bool = False
+    at: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -156,7 +160,12 @@ class Ledger:
 
 
 def quoted(
-    terms: Terms, ledger: Ledger, handoff_id: str, quote: float, workflow: str | None = None
+    terms: Terms,
+    ledger: Ledger,
+    handoff_id: str,
+    quote: float,
+    workflow: str | None = None,
+    at: float = 0.0,
 ) -> Ledger:
     """The ledger after the peer quoted.
 
@@ -169,6 +178,7 @@ def quoted(
         handoff_id: of which handoff; a second quote for it changes nothing.
         quote: what it promised.
         workflow: of which workflow, if known.
+        at: when, in seconds; never decreasing.
 
     Raises:
         WireError: if the quote is not finite.
@@ -176,9 +186,10 @@ def quoted(
     _finite("quote", handoff_id, quote)
     if any(one.handoff_id == handoff_id for one in ledger.waiting):
         return ledger
+    ledger = _late(terms, ledger, at)
     if workflow is not None and any(one.workflow == workflow for one in ledger.waiting):
         return replace(ledger, repeated=ledger.repeated + 1)
-    waiting = (*ledger.waiting, Promise(handoff_id, quote, workflow))
+    waiting = (*ledger.waiting, Promise(handoff_id, quote, workflow, at=at))
     if len(waiting) > terms.window:
         waiting = (replace(waiting[0], gone=True), *waiting[1:])
     return _resolve(terms, replace(ledger, waiting=waiting))
@@ -244,6 +255,18 @@ _COUNTS: Final = ("kept", "unobserved", "late", "repeated", "outside")
 
 def _sample(sample: Sample) -> list[float]:
     return [sample.count, sample.mean, sample.variance]
+
+
+def _late(terms: Terms, ledger: Ledger, now: float) -> Ledger:
+    """Give up what has waited longer than `patience`."""
+    waiting = ledger.waiting
+    if not waiting or now - waiting[0].at <= terms.patience:
+        return ledger
+    given_up = tuple(
+        replace(one, gone=True) if one.value is None and now - one.at > terms.patience else one
+        for one in waiting
+    )
+    return _resolve(terms, replace(ledger, waiting=given_up))
 
 
 def _put(ledger: Ledger, handoff_id: str, value: float | None, *, gone: bool) -> Ledger:
