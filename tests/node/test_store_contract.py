@@ -9,7 +9,15 @@ import pytest
 from store_kinds import decide, event, settle, store
 
 from batonq.base.errors import ConflictError
-from batonq.node.event import DECISION, OUTCOME, QUOTE, DuplicateError, once
+from batonq.node.event import (
+    DECISION,
+    OUTCOME,
+    QUOTE,
+    REVISION,
+    DuplicateError,
+    Event,
+    once,
+)
 from batonq.wire import chain
 
 __all__ = ["store"]
@@ -37,6 +45,20 @@ def test_numbers_read_back_to_the_last_bit(store):
     assert found.at == 1e9 + 1 / 3
     assert found.body["values"] == values
     assert str(found.body["values"][3]) == "-0.0"
+
+
+def test_revisions_are_those_of_the_handoff_in_order(store):
+    decide(store, "h1")
+    for handoff_id, key in (("h1", "z"), ("h1", "a"), ("h1:b", "c"), ("h12", "a"), ("h1", "b:c:d")):
+        name = once(REVISION, handoff_id, key)
+        store.append(Event(REVISION, "a", handoff_id, name, 2.0, {"key": key}))
+    assert [one.body["key"] for one in store.revisions("h1")] == ["z", "a", "b:c:d"]
+    assert [one.seq for one in store.revisions("h1:b")] == [4]
+    assert store.revisions("h") == []
+    with pytest.raises(KeyError), store.transaction():
+        store.append(Event(REVISION, "a", "h1", once(REVISION, "h1", "x"), 3.0, {}))
+        raise KeyError
+    assert len(store.revisions("h1")) == 3
 
 
 def test_the_same_key_twice_is_refused_with_the_first_event(store):

@@ -102,6 +102,7 @@ class Stores(RuleBasedStateMachine):
     def same(self):
         self.both(lambda store: list(store.events()))
         self.both(lambda store: list(store.events(2, "a")))
+        self.both(lambda store: [store.revisions(one) for one in ("h1", "h2")])
         self.both(lambda store: (store.last(), store.count_open(), store.unsent(3)))
         self.both(lambda store: [store.open_before(at, 3) for at in (0.0, 2.5, 99.0)])
         self.both(lambda store: [(n, store.state(n)) for n in store.states("")])

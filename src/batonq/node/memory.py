@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Literal
 
 from batonq.base.files import Json
-from batonq.node.event import REVISION, DuplicateError, Event
+from batonq.node.event import DECISION, REVISION, DuplicateError, Event
 from batonq.wire import chain
 
 Undo = Callable[[], object]

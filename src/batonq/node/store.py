@@ -135,9 +135,8 @@ class SqliteStore:
     def revisions(self, handoff_id: str) -> list[Event]:
         """See `Store.revisions`."""
         prefix = once(REVISION, handoff_id)  # followed by a colon, after which comes a semicolon
-        return [
-            self._event(row) for row in self._base.read(sql.BETWEEN, f"{prefix}:", f"{prefix};")
-        ]
+        found = self._base.read(sql.BETWEEN, f"{prefix}:", f"{prefix};")
+        return [one for one in map(self._event, found) if one.handoff_id == handoff_id]
 
     def events(self, after: int = 0, agent: str | None = None) -> Iterator[Event]:
         """See `Store.events`."""
