@@ -6,6 +6,7 @@ Documents have the fields stated and no others. Specified for other implementati
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ LARGEST_INT: Final = (
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,127}")
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+_encode: Final = json.JSONEncoder(
+    allow_nan=False, ensure_ascii=False, separators=(",", ":")
+).encode  # made once: `json.dumps` makes one a call
 _SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -193,13 +197,7 @@ def parse(body: bytes, limit: int = LIMIT) -> Json:
     if len(body) > limit:
         raise WireError(f"body: {len(body)} bytes, at most {limit}; send less in one call")
     try:
-        document = json.loads(
-            body.decode("utf-8"),
-            object_pairs_hook=_object,
-            parse_constant=_refuse,
-            parse_int=_int,
-            parse_float=_float,
-        )
+        document = _DECODER.decode(body.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise WireError(f"body: not UTF-8 at byte {error.start}") from error
     except json.JSONDecodeError as error:
@@ -263,8 +261,7 @@ def whole(value: Json, what: str) -> int:
 
 def _text(document: Json) -> bytes:
     try:
-        text = json.dumps(document, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
-        return text.encode("utf-8")
+        return _encode(document).encode("utf-8")
     except UnicodeEncodeError as error:
         raise WireError("a string holds half a surrogate pair, which is no character") from error
     except (TypeError, ValueError, RecursionError) as error:
@@ -285,16 +282,21 @@ def _refuse(constant: str) -> NoReturn:
 
 
 def _int(digits: str) -> int:
-    if len(digits.lstrip("-")) > DIGITS:
+    if len(digits) > DIGITS and len(digits.lstrip("-")) > DIGITS:
         raise WireError(f"body: the integer {digits[:12]}... has more than {DIGITS} digits")
     return int(digits)
 
 
 def _float(digits: str) -> float:
     value = float(digits)
-    if value in (float("inf"), float("-inf")):
+    if math.isinf(value):
         raise WireError(f"body: the number {digits[:24]} is too large for 64 bits")
     return value
+
+
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_object, parse_constant=_refuse, parse_int=_int, parse_float=_float
+)
 
 
 def _check_depth(document: Json) -> None:
