@@ -9,9 +9,8 @@
 - `import` and `first`: what importing the team costs against importing NumPy, each in a process of
   its own, and whether a first handoff brings the compiler in.
 
-Times are processor seconds (another process on the core does not count), medians over rounds in
-which both sides take turns; the fastest round is beside them. What a disk makes them wait for is
-not counted, on either side: a node with durability "normal" does not wait for it.
+Times are by the clock, medians over rounds in which both sides take turns; `_min` is the fastest
+round and `_cpu` processor time, where neither another process on the core nor the disk counts.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 from statistics import median
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from batonq.node import schema
 from batonq.node.team import Team
@@ -48,16 +47,39 @@ def desk(path: Path | None) -> Team:
     return team
 
 
-def work(team: Team, first: int, handoffs: int, ends: bool) -> float:
-    """Seconds per handoff, over a number of them, each decided and then settled."""
+class Seconds(NamedTuple):
+    """By the clock and of the processor."""
+
+    wall: float
+    cpu: float
+
+    @staticmethod
+    def now() -> Seconds:
+        """Since some moment."""
+        return Seconds(time.perf_counter(), time.process_time())
+
+    def since(self, begun: Seconds, count: int) -> Seconds:
+        """For each of `count` things done since `begun`."""
+        return Seconds((self.wall - begun.wall) / count, (self.cpu - begun.cpu) / count)
+
+
+def work(team: Team, first: int, handoffs: int, ends: bool) -> Seconds:
+    """For each handoff, of a number of them: decided, then settled."""
     intake = team["intake"]
     to = ["end"] if ends else ["search"]
-    begun = time.process_time()
+    begun = Seconds.now()
     for n in range(first, first + handoffs):
         artifact = {"kind": KINDS[n % 4], "tier": n % 3}
         decision = intake.decide(artifact, to)
         team.settle(decision.id, reward=0.5, duration=2.0, artifact=artifact)
-    return (time.process_time() - begun) / handoffs
+    return Seconds.now().since(begun, handoffs)
+
+
+def times(each: list[Seconds], name: str) -> dict[str, float]:
+    """Columns of a row, in microseconds."""
+    walls = [1e6 * one.wall for one in each]
+    cpu = median(1e6 * one.cpu for one in each)
+    return {f"{name}_us": median(walls), f"{name}_us_min": min(walls), f"{name}_us_cpu": cpu}
 
 
 def commits(path: Path, after: int) -> list[list[Row]]:
@@ -79,16 +101,16 @@ class Bare:
         self._file = schema.connect(path, read_only=False, create=True)
         schema.prepare(self._file, path, "normal", read_only=False, create=True)
 
-    def write(self, groups: list[list[Row]]) -> float:
-        """Seconds that so many commits take."""
+    def write(self, groups: list[list[Row]]) -> Seconds:
+        """For each handoff, of two commits."""
         execute = self._file.execute
-        begun = time.process_time()
+        begun = Seconds.now()
         for rows in groups:
             execute("BEGIN IMMEDIATE")
             for row in rows:
                 execute(INSERT, row)
             execute("COMMIT")
-        return time.process_time() - begun
+        return Seconds.now().since(begun, len(groups) // 2)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -105,16 +127,16 @@ def on_disk(ends: bool, handoffs: int, rounds: int, folder: Path) -> dict[str, A
             ours.append(work(team, number * handoffs, handoffs, ends))
             groups = commits(path, after)
             assert len(groups) == 2 * handoffs
-            theirs.append(bare.write(groups) / handoffs)
+            theirs.append(bare.write(groups))
             after = team.store.last()
     bare.close()
+    pairs = list(zip(ours, theirs, strict=True))
     return {
         "what": f"sqlite, {'ends' if ends else 'hands on'}",
-        "us": 1e6 * median(ours),
-        "us_min": 1e6 * min(ours),
-        "commits_us": 1e6 * median(theirs),
-        "commits_us_min": 1e6 * min(theirs),
-        "ratio": median(a / b for a, b in zip(ours, theirs, strict=True)),
+        **times(ours, "node"),
+        **times(theirs, "commits"),
+        "ratio": median(a.wall / b.wall for a, b in pairs),
+        "ratio_cpu": median(a.cpu / b.cpu for a, b in pairs),
         "goal": "ratio <= 2",
     }
 
@@ -123,12 +145,8 @@ def in_memory(ends: bool, handoffs: int, rounds: int) -> dict[str, Any]:
     """One row: a node without a file."""
     with desk(None) as team:
         each = [work(team, number * handoffs, handoffs, ends) for number in range(rounds)]
-    return {
-        "what": f"memory, {'ends' if ends else 'hands on'}",
-        "us": 1e6 * median(each),
-        "us_min": 1e6 * min(each),
-        "goal": "us <= 30",
-    }
+    what = f"memory, {'ends' if ends else 'hands on'}"
+    return {"what": what, **times(each, "node"), "goal": "node_us <= 30"}
 
 
 def many_open(small: int, large: int, folder: Path) -> dict[str, Any]:
@@ -152,22 +170,22 @@ def _open(small: int, large: int, path: Path) -> dict[str, Any]:
                     ids.append(decision.id)
             opened = goal
             mib.append(_resident())
-        begun = time.process_time()
+        begun = Seconds.now()
         for one in ids:
             team.settle(one, reward=0.5, duration=2.0, artifact={"kind": "bug", "tier": 0})
-        settled = (time.process_time() - begun) / len(ids)
-        begun = time.process_time()
+        settled = Seconds.now().since(begun, len(ids))
+        begun = Seconds.now()
         assert team.store.count_open() == large - len(ids)
-        counted = time.process_time() - begun
-        begun = time.process_time()
+        counted = Seconds.now().since(begun, 1)
+        begun = Seconds.now()
         expired = team.expire(time.time() + 7200.0)
-        closed = (time.process_time() - begun) / expired
+        closed = Seconds.now().since(begun, expired)
         mib.append(_resident())
     return {
         "mib": mib,
-        "settle_us": 1e6 * settled,
-        "count_us": 1e6 * counted,
-        "expire_us": 1e6 * closed,
+        "settle_us": 1e6 * settled.wall,
+        "count_us": 1e6 * counted.wall,
+        "expire_us": 1e6 * closed.wall,
     }
 
 
@@ -180,11 +198,8 @@ def _resident() -> float:
 
 def _first() -> dict[str, Any]:
     """In a process of its own: does a first handoff bring the compiler in?"""
-    begun = time.process_time()
     with desk(None) as team:
-        work(team, 0, 1, ends=False)
-        first = time.process_time() - begun
-        second = work(team, 1, 1, ends=False)
+        first, second = (work(team, n, 1, ends=False).wall for n in range(2))
     return {"first_us": 1e6 * first, "second_us": 1e6 * second, "numba": "numba" in sys.modules}
 
 
@@ -202,7 +217,7 @@ def _python(*arguments: str) -> str:
 
 
 def imports(rounds: int) -> dict[str, Any]:
-    """One row: seconds that importing the team takes beyond importing NumPy."""
+    """One row: processor seconds that importing the team takes beyond importing NumPy."""
 
     def seconds(module: str) -> float:
         code = (
