@@ -19,16 +19,14 @@ from batonq.wire.scalar import EXACT_BITS, MOST_BITS, Scalar, decode, number
 LIMIT: Final = 1 << 20  # bytes of a body
 DEPTH: Final = 64  # objects and lists within one another
 DIGITS: Final = 19  # of an integer: 64 bits
-LARGEST_INT: Final = (
-    2**53
-)  # up to which every JSON reader keeps an integer of the protocol as it is
+LARGEST_INT: Final = 2**53  # up to which every JSON reader keeps an integer as it is
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,127}")
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
-_encode: Final = json.JSONEncoder(
-    allow_nan=False, ensure_ascii=False, separators=(",", ":")
-).encode  # made once: `json.dumps` makes one a call
 _SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
+
+# Made once: `json.dumps` with arguments makes an encoder for every call.
+_ENCODER: Final = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +259,7 @@ def whole(value: Json, what: str) -> int:
 
 def _text(document: Json) -> bytes:
     try:
-        return _encode(document).encode("utf-8")
+        return _ENCODER.encode(document).encode("utf-8")
     except UnicodeEncodeError as error:
         raise WireError("a string holds half a surrogate pair, which is no character") from error
     except (TypeError, ValueError, RecursionError) as error:
