@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 from itertools import islice
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Final
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CHUNK: Final = 10_000  # events counted at a look: a fraction of a second
+FEW: Final = 200  # events that may be counted while the node is held up, so that figures agree
 KEEP_EVERY: Final = 50_000  # events between two times that the sums are kept
 REREAD: Final = 500  # events read again for the latest decisions when starting from kept sums
 TERMS_EVERY: Final = 30.0  # seconds between two computations of the terms, at least
@@ -96,7 +98,9 @@ class Watch:
         failures: dict[str, Json] = {}
         try:
             behind = self.advance()
-            n_open = self._store.count_open()
+            with self._core.lock if behind <= FEW else nullcontext():
+                behind = self.advance() if behind <= FEW else behind
+                n_open = self._store.count_open()
         except StoreError as error:
             logger.warning("overview: %s", error)
             failures["store"] = "cannot be read or written now; the node's log says why"
@@ -174,7 +178,7 @@ class Watch:
             behind=behind,
             counts=dict(fold.counts),
             open=n_open,
-            waiting=fold.waiting,
+            waiting=None if behind or "store" in failures else n_open - fold.unsettled,
             agents=tuple(self._agent(name) for name in names),
             edges=edges_of(fold.agents),
             curve=fold.curve.points(fold.seq),

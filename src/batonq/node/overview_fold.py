@@ -58,7 +58,7 @@ class Fold:
         agents: by name, counts.
         peers: by name, counts.
         latest: the last `LATEST` decisions with what came of them, oldest first.
-        waiting: handoffs with an outcome that wait for a quote.
+        unsettled: handoffs without an outcome that did not expire.
         counts: how many events of each kind.
     """
 
@@ -69,16 +69,17 @@ class Fold:
         self.agents: dict[str, AgentSums] = {}
         self.peers: dict[str, PeerSums] = {}
         self.latest: OrderedDict[str, dict[str, Json]] = OrderedDict()
-        self.waiting = 0
+        self.unsettled = 0
         self.counts: dict[str, int] = {}
         self._find = store.find
         self._revisions = store.revisions
         self._cache: OrderedDict[str, Event] = OrderedDict()
 
     def add(self, event: Event) -> None:
-        """Add the next event. One with an erased body counts as what is left of it."""
+        """Add the next event. Of one whose body is erased only kind and number count."""
         self.seq = max(self.seq, event.seq)
         self.counts[event.kind] = self.counts.get(event.kind, 0) + 1
+        self._count_unsettled(event)
         handler = _HANDLERS.get(event.kind)
         if handler is not None and event.body:
             handler(self, event)
@@ -90,7 +91,7 @@ class Fold:
             "curve": self.curve.to_json(),
             "agents": {name: _plain(asdict(one)) for name, one in self.agents.items()},
             "peers": {name: asdict(one) for name, one in self.peers.items()},
-            "waiting": self.waiting,
+            "unsettled": self.unsettled,
             "counts": self.counts,
         }
 
@@ -109,7 +110,7 @@ class Fold:
             for name, one in state["agents"].items()
         }
         self.peers = {name: PeerSums(**one) for name, one in state["peers"].items()}
-        self.waiting, self.counts = state["waiting"], state["counts"]
+        self.unsettled, self.counts = state["unsettled"], state["counts"]
 
     def _decision(self, event: Event) -> None:
         body = event.body
@@ -139,8 +140,6 @@ class Fold:
         self._show(event, **{name: body[name] for name in ("reward", "duration", "end")})
         if "target" in body:
             self._learnt(event)
-        else:
-            self.waiting += 1
 
     def _quote(self, event: Event) -> None:
         peer = event.body.get("peer")
@@ -148,14 +147,9 @@ class Fold:
             self._peer(peer).quotes_in += 1
         self._show(event, quote=event.body["quote"])
         if "target" in event.body:
-            expiry = self._find(kinds.once(kinds.EXPIRY, event.handoff_id))
-            gone = expiry is not None and expiry.seq < event.seq and self._settled_before(expiry)
-            self.waiting -= not gone
             self._learnt(event)
 
     def _expiry(self, event: Event) -> None:
-        """Only open handoffs expire, so one with an outcome waited for its quote."""
-        self.waiting -= self._settled_before(event)
         self._show(event, quote=event.body["quote"], state="expired")
         decision = self._look(kinds.DECISION, event.handoff_id)
         if decision is not None and decision.body:
@@ -208,9 +202,21 @@ class Fold:
             window.error += error
             self._show(event, error=error)
 
-    def _settled_before(self, event: Event) -> bool:
-        outcome = self._look(kinds.OUTCOME, event.handoff_id)
-        return outcome is not None and outcome.seq < event.seq
+    def _count_unsettled(self, event: Event) -> None:
+        """By kinds and numbers alone: those are never erased."""
+        if event.kind == kinds.DECISION:
+            self.unsettled += 1
+        elif event.kind == kinds.OUTCOME:
+            self.unsettled -= not (
+                self.counts.get(kinds.EXPIRY) and self._came(kinds.EXPIRY, event)
+            )
+        elif event.kind == kinds.EXPIRY:
+            self.unsettled -= not self._came(kinds.OUTCOME, event)
+
+    def _came(self, kind: str, event: Event) -> bool:
+        """Whether its handoff had an event of this kind before."""
+        earlier = self._look(kind, event.handoff_id)
+        return earlier is not None and earlier.seq < event.seq
 
     def _agent(self, name: str) -> AgentSums:
         name = name if name in self.agents or len(self.agents) < NAMES else OTHERS

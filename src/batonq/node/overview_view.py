@@ -129,8 +129,8 @@ class Overview:
         seq: number of the last event counted.
         behind: events not yet counted.
         counts: events by kind.
-        open: handoffs without an outcome or a quote.
-        waiting: handoffs with an outcome that wait for a quote.
+        open: handoffs without an outcome, or with one that waits for a quote.
+        waiting: the latter; None while older events are still to be counted.
         agents: each agent.
         edges: the handoff graph.
         curve: the learning curve, oldest window first.
@@ -148,7 +148,7 @@ class Overview:
     behind: int
     counts: Mapping[str, int]
     open: int
-    waiting: int
+    waiting: int | None
     agents: tuple[AgentView, ...]
     edges: tuple[Edge, ...]
     curve: tuple[Point, ...]
