@@ -78,7 +78,7 @@ def application(team: Team, settings: Settings | None = None) -> FastAPI:
     app.state.stopping = stopping
     app.state.node = Node(team, settings, guard)
     app.state.metrics = metrics
-    app.include_router(routes.router)
+    app.router.routes.extend(routes.router.routes)
     app.add_api_route("/metrics", _metrics, include_in_schema=False)
     app.include_router(login.router)
     app.include_router(dashboard(team, caller, login.csrf, stopping.is_set))

@@ -10,10 +10,10 @@ import time
 from typing import Final, Protocol
 from urllib.parse import parse_qs
 
-from starlette.datastructures import MutableHeaders
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from batonq.service import headers as names
 from batonq.service.headers import Headers
 from batonq.service.limits import Buckets, check_length, read_body, replay, too_many
 from batonq.service.problems import ProblemError, of_exception
@@ -23,14 +23,15 @@ from batonq.service.settings import Settings
 JSON: Final = "application/json"
 FORM: Final = "application/x-www-form-urlencoded"
 
-_ALWAYS: Final = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
-_PAGE: Final = {
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "same-origin",  # with "no-referrer" a form of ours has the origin "null"
-    "X-Frame-Options": "DENY",
-}
+_ALWAYS: Final = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
+_PAGE: Final = (
+    *_ALWAYS,
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"referrer-policy", b"same-origin"),  # with "no-referrer" our forms have the origin "null"
+    (b"x-frame-options", b"DENY"),
+)
 
 
 class Watch(Protocol):
@@ -110,7 +111,7 @@ class Gate:
     async def _admit(self, scope: Scope, receive: Receive) -> Receive | None:
         """Check the request; returns where its body can be received, None if the caller left."""
         method, path = scope["method"], scope["path"]
-        headers = Headers.read(scope["headers"])
+        headers = names.read(scope["headers"])
         self._guard.check_site(headers, method)
         try:
             caller = self._guard.identify(headers, address_of(scope))
@@ -123,12 +124,12 @@ class Gate:
         if method in SAFE_METHODS:
             return receive
         media = _media_type(headers, path)
-        check_length(headers.content_length, self._settings.body_limit)
+        check_length(headers.get(names.LENGTH), self._settings.body_limit)
         body = await read_body(receive, self._settings.body_limit, self._settings.body_seconds)
         if body is None:
             return None
         if media == FORM or caller.kind == "viewer":
-            self._guard.check_csrf(caller, headers.csrf or _field(body, media))
+            self._guard.check_csrf(caller, headers.get(names.CSRF) or _field(body, media))
         return replay(body, receive)
 
     def failed(self, scope: Scope) -> None:
@@ -147,14 +148,14 @@ def _media_type(headers: Headers, path: str) -> str:
 
     A page of another site can have a browser send a form, but not JSON, without being asked first.
     """
-    given, _, parameters = (headers.content_type or "").partition(";")
+    given, _, parameters = headers.get(names.TYPE, "").partition(";")
     media = given.strip().lower()
     if media != JSON and (media != FORM or path.startswith("/v1/")):
         raise ProblemError(415, f"The body must be JSON, with Content-Type: {JSON}.")
     charset = parameters.strip().lower().replace('"', "")
     if charset not in ("", "charset=utf-8"):
         raise ProblemError(415, "The body must be UTF-8.")
-    if headers.content_encoding not in (None, "identity"):
+    if headers.get(names.ENCODING, "identity") != "identity":
         raise ProblemError(415, "The body must not be compressed.")
     return media
 
@@ -171,15 +172,16 @@ def _field(body: bytes, media: str) -> str | None:
 
 
 def _add_headers(message: Message) -> None:
-    headers = MutableHeaders(scope=message)
-    page = headers.get("content-type", "").startswith("text/html")
-    for name, value in (_ALWAYS | _PAGE if page else _ALWAYS).items():
-        headers.setdefault(name, value)
+    """Add what a response is to have, unless it has it."""
+    headers: list[tuple[bytes, bytes]] = message["headers"]
+    given = dict(headers)
+    page = given.get(b"content-type", b"").startswith(b"text/html")
+    headers.extend(pair for pair in (_PAGE if page else _ALWAYS) if pair[0] not in given)
 
 
 def _asks_for_page(scope: Scope, error: Exception) -> bool:
     """Whether a browser without a session opened a page."""
     if not (isinstance(error, ProblemError) and error.status == 401 and scope["method"] == "GET"):
         return False
-    accepted = Headers.read(scope["headers"]).accept or ""
+    accepted = names.read(scope["headers"]).get(names.ACCEPT, "")
     return "text/html" in accepted and not scope["path"].startswith("/v1/")

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Final
 
 from batonq.service.problems import ProblemError
 
+Headers = dict[bytes, str]  # by name in lower case; only those of `_WANTED`
+
+HOST: Final = b"host"
+AUTHORIZATION: Final = b"authorization"
+TYPE: Final = b"content-type"
+LENGTH: Final = b"content-length"
+ENCODING: Final = b"content-encoding"
+ORIGIN: Final = b"origin"
+FETCH_SITE: Final = b"sec-fetch-site"
+FETCH_MODE: Final = b"sec-fetch-mode"
+ACCEPT: Final = b"accept"
+COOKIE: Final = b"cookie"
+CSRF: Final = b"x-csrf-token"
 # Headers a proxy adds. A loopback node without a token takes callers for local ones: behind a
 # proxy that would open it to the world.
-_PROXY_HEADERS: Final = frozenset(
+PROXY: Final = frozenset(
     {
         b"forwarded",
         b"via",
@@ -20,58 +32,45 @@ _PROXY_HEADERS: Final = frozenset(
         b"x-real-ip",
     }
 )
-_WANTED: Final = {
-    b"host": "host",
-    b"authorization": "authorization",
-    b"content-type": "content_type",
-    b"content-length": "content_length",
-    b"content-encoding": "content_encoding",
-    b"origin": "origin",
-    b"sec-fetch-site": "fetch_site",
-    b"sec-fetch-mode": "fetch_mode",
-    b"accept": "accept",
-    b"x-csrf-token": "csrf",
+_LISTS: Final = PROXY | {ACCEPT, COOKIE}  # may be given in several lines
+_WANTED: Final = _LISTS | {
+    HOST,
+    AUTHORIZATION,
+    TYPE,
+    LENGTH,
+    ENCODING,
+    ORIGIN,
+    FETCH_SITE,
+    FETCH_MODE,
+    CSRF,
 }
 
 
-@dataclass(slots=True)
-class Headers:
-    """What the gate needs of a request's headers, read in one pass.
+def read(pairs: Iterable[tuple[bytes, bytes]]) -> Headers:
+    """Of the header pairs of an ASGI scope, whose names are in lower case.
 
     Raises:
-        ProblemError: 400 if one that decides is given twice.
+        ProblemError: 400 if one is given twice, so that it could be read in two ways.
     """
-
-    host: str | None = None
-    authorization: str | None = None
-    content_type: str | None = None
-    content_length: str | None = None
-    content_encoding: str | None = None
-    origin: str | None = None
-    fetch_site: str | None = None
-    fetch_mode: str | None = None
-    accept: str | None = None
-    csrf: str | None = None
-    proxied: bool = False
-    cookies: dict[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def read(cls, pairs: Iterable[tuple[bytes, bytes]]) -> Headers:
-        """Of the header pairs of an ASGI scope, whose names are in lower case."""
-        found = cls()
-        for name, value in pairs:
-            attribute = _WANTED.get(name)
-            if attribute is not None:
-                if getattr(found, attribute) is not None and attribute != "accept":
+    found: Headers = {}
+    for name, value in pairs:
+        if name in _WANTED:
+            text = value.decode("latin-1")
+            if name in found:
+                if name not in _LISTS:
                     raise ProblemError(400, f"The header {name.decode('latin-1')} is given twice.")
-                setattr(found, attribute, value.decode("latin-1"))
-            elif name == b"cookie":
-                for part in value.decode("latin-1").split(";"):
-                    key, _, content = part.partition("=")
-                    found.cookies[key.strip()] = content.strip()
-            elif name in _PROXY_HEADERS:
-                found.proxied = True
-        return found
+                text = f"{found[name]}; {text}" if name == COOKIE else f"{found[name]}, {text}"
+            found[name] = text
+    return found
+
+
+def cookie(headers: Headers, name: str) -> str | None:
+    """The value of a cookie."""
+    for part in headers.get(COOKIE, "").split(";"):
+        key, equals, content = part.partition("=")
+        if equals and key.strip() == name:
+            return content.strip()
+    return None
 
 
 def host_name(host: str) -> str:

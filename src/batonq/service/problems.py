@@ -119,7 +119,7 @@ def of_validation(errors: Sequence[Any]) -> dict[str, Any]:
         errors: as `pydantic.ValidationError.errors()` and FastAPI's wrapper of it give them.
     """
     places = [
-        {"pointer": _pointer(error.get("loc", ())), "detail": str(error.get("msg", "is wrong"))}
+        {"pointer": _pointer(error.get("loc", ())), "detail": _plain(error)}
         for error in errors[:_MOST_PLACES]
     ]
     first = f"{places[0]['pointer'] or 'the body'}: {places[0]['detail']}" if places else "?"
@@ -163,6 +163,10 @@ def of_exception(error: Exception) -> Response:
             detail = _FRAMEWORK.get(error.status_code, str(error.detail))
             return response(document(error.status_code, detail), error.headers)
     return response(internal(error))
+
+
+def _plain(error: Mapping[str, Any]) -> str:
+    return str(error.get("msg", "is wrong")).removeprefix("Value error, ")
 
 
 async def _answer(_request: Request, error: Exception) -> Response:

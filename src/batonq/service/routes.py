@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, get_type_hints
 
-from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi import APIRouter, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from pydantic import ValidationError
 
 from batonq import __version__
-from batonq.base.errors import StoreError, WireError
+from batonq.base.errors import StoreError
 from batonq.node.team import Team
 from batonq.service import answers, models, operations
 from batonq.service.gate import JSON, Gate
@@ -63,26 +65,29 @@ def node_of(request: Request) -> Node:
     return node
 
 
-class StrictRequest(Request):
-    """A request whose body is strict JSON."""
-
-    async def json(self) -> Any:
-        """The body, parsed."""
-        try:
-            return messages.parse(await self.body())
-        except WireError as error:
-            raise HTTPException(422, str(error)) from None
-
-
 class StrictRoute(APIRoute):
-    """A route whose body is strict JSON."""
+    """A route whose one parameter `body` is read as strict JSON, then checked by its model.
+
+    FastAPI sees the parameter and documents it; its own reading, which would let a key stand twice
+    and take NaN for a number, is passed by, which also saves a third of the time of a call.
+    """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """See FastAPI: custom request and route."""
-        handle = super().get_route_handler()
+        endpoint = self.endpoint
+        model: type[models.Body] | None = get_type_hints(endpoint).get("body")
+        if model is None:
+            return super().get_route_handler()
+        validate = model.model_validate
 
         async def strict(request: Request) -> Response:
-            return await handle(StrictRequest(request.scope, request.receive))
+            document = messages.parse(await request.body())
+            try:
+                body = validate(document)
+            except ValidationError as error:
+                raise RequestValidationError(error.errors(include_url=False)) from None
+            response: Response = await endpoint(body, request)
+            return response
 
         return strict
 

@@ -28,7 +28,8 @@ from fastapi import Request
 from starlette.types import Scope
 
 from batonq.base.errors import ModelError, RefusedError
-from batonq.service.headers import Headers, host_name
+from batonq.service import headers as names
+from batonq.service.headers import Headers, cookie, host_name
 from batonq.service.problems import ProblemError
 from batonq.service.settings import LOOPBACK, Settings, check_token
 
@@ -102,6 +103,7 @@ class Guard:
         self.open = settings.token is None
         self.cookie = f"batonq_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
         self._csrf = secrets.token_urlsafe(32)
+        self._local = Caller("control", "control", self._csrf)
         self._hosts = {host.lower() for host in (*LOOPBACK, *settings.hosts)}
         self._sessions: OrderedDict[bytes, tuple[float, str]] = OrderedDict()
         self._control = settings.token
@@ -126,7 +128,7 @@ class Guard:
                     f"peer {callers[self._control].name!r} has the node's own token, which may do "
                     "everything; give it another"
                 )
-            callers[self._control] = Caller("control", "control", self._csrf)
+            callers[self._control] = self._local
         return {_digest(token): (token.encode(), one) for token, one in callers.items()}
 
     def _of_token(self, token: str) -> Caller | None:
@@ -144,17 +146,18 @@ class Guard:
         Raises:
             ProblemError: 401 with a wrong token, 403 through a proxy to a node without one.
         """
-        if headers.authorization is not None:
-            scheme, _, token = headers.authorization.partition(" ")
+        given = headers.get(names.AUTHORIZATION)
+        if given is not None:
+            scheme, _, token = given.partition(" ")
             found = self._of_token(token.strip()) if scheme.lower() == "bearer" else None
             if found is None:
                 raise unauthorised("The token is not known to this node.")
             return found
         if self.open:
-            if headers.proxied:
+            if not names.PROXY.isdisjoint(headers):
                 raise ProblemError(403, "This node has no token, so it takes no call of a proxy.")
-            return Caller("control", "control", self._csrf)
-        session = self._session(headers.cookies.get(self.cookie))
+            return self._local
+        session = self._session(cookie(headers, self.cookie))
         if session is not None:
             return Caller("viewer", "viewer", session)
         return Caller("nobody", address, self._csrf)
@@ -180,18 +183,20 @@ class Guard:
         Raises:
             ProblemError: 421 for a Host that is not ours, 403 for another origin.
         """
-        if headers.host is None:
+        host = headers.get(names.HOST)
+        if host is None:
             raise ProblemError(400, "One Host header is needed.")
-        if "*" not in self._hosts and host_name(headers.host) not in self._hosts:
+        if host_name(host) not in self._hosts and "*" not in self._hosts:
             raise ProblemError(421, "This node has another name; its setting hosts lists them.")
         safe = method in SAFE_METHODS
-        if headers.origin is not None and not safe:
-            _, _, origin = headers.origin.partition("://")
-            if origin.lower() != headers.host.lower():
+        origin = headers.get(names.ORIGIN)
+        if origin is not None and not safe:
+            _, _, place = origin.partition("://")
+            if place.lower() != host.lower():
                 raise ProblemError(403, "The call comes from a page of another origin.")
         # A link that leads here may be followed; what a page fetches by itself may not come here.
-        followed = safe and headers.fetch_mode == "navigate"
-        if headers.fetch_site not in (None, "same-origin", "none") and not followed:
+        followed = safe and headers.get(names.FETCH_MODE) == "navigate"
+        if headers.get(names.FETCH_SITE, "none") not in ("same-origin", "none") and not followed:
             raise ProblemError(403, "The call comes from a page of another site.")
 
     def check_csrf(self, found: Caller, given: str | None) -> None:
