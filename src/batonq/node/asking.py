@@ -9,11 +9,10 @@ from batonq.base.errors import ConflictError, RefusedError, WireError
 from batonq.base.files import Json
 from batonq.node.core import Core
 from batonq.node.event import DECISION
-from batonq.node.peer import Peer, UnreachableError
+from batonq.node.peer import Asked, Peer, UnreachableError
 from batonq.node.quoting import quote_came
 from batonq.node.results import Settled
 from batonq.node.trusting import used
-from batonq.wire.messages import Answer
 
 logger = logging.getLogger(__name__)
 
@@ -29,11 +28,11 @@ def ask(core: Core, handoff_id: str, artifact: Any) -> Settled | None:
         return None
     peer, sender = found
     try:
-        answer = peer.ask(core.declaration, handoff_id, sender, artifact)
+        asked = peer.ask(core.declaration, handoff_id, sender, artifact)
     except WireError as error:
         _failed(core, handoff_id, error)
         return None
-    return _came(core, peer, handoff_id, answer)
+    return _came(core, peer, handoff_id, asked)
 
 
 async def aask(core: Core, handoff_id: str, artifact: Any) -> Settled | None:
@@ -43,11 +42,11 @@ async def aask(core: Core, handoff_id: str, artifact: Any) -> Settled | None:
         return None
     peer, sender = found
     try:
-        answer = await peer.aask(core.declaration, handoff_id, sender, artifact)
+        asked = await peer.aask(core.declaration, handoff_id, sender, artifact)
     except WireError as error:
         _failed(core, handoff_id, error)
         return None
-    return _came(core, peer, handoff_id, answer)
+    return _came(core, peer, handoff_id, asked)
 
 
 def _whom(core: Core, handoff_id: str) -> tuple[Peer, str] | None:
@@ -66,7 +65,6 @@ def _failed(core: Core, handoff_id: str, error: WireError) -> None:
             core.store.sent(handoff_id)
 
 
-def _came(core: Core, peer: Peer, handoff_id: str, answer: Answer) -> Settled:
-    told = peer.value(answer, handoff_id)
-    body: dict[str, Json] = {"peer": peer.name, "code": answer.code, "told": told}
-    return quote_came(core, handoff_id, used(peer, told), body)
+def _came(core: Core, peer: Peer, handoff_id: str, asked: Asked) -> Settled:
+    body: dict[str, Json] = {"peer": peer.name, "code": asked.answer.code, "told": asked.value}
+    return quote_came(core, handoff_id, used(peer, asked.value), body)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 import httpx
@@ -19,10 +19,18 @@ from batonq.node.trusting import FLAG, ON_INFLATION, QUARANTINE, RELEASE
 from batonq.wire import messages
 from batonq.wire.declaration import Declaration, agree
 from batonq.wire.messages import Answer, Ask
+from batonq.wire.scalar import Scalar
 
 SECONDS: Final = 5.0  # to wait for a peer
 _KEPT: Final = ("answered", "asked", "strikes", "flagged", "quarantined")
 LARGEST: Final = 1 << 16  # bytes of what a peer may answer
+
+
+class Asked(NamedTuple):
+    """A peer's answer, and the quote that it means by the declaration it was asked under."""
+
+    answer: Answer
+    value: float
 
 
 @dataclass
@@ -138,7 +146,7 @@ class Peer:
         except httpx.HTTPError as error:
             raise self._unreachable(error) from error
 
-    def ask(self, ours: Declaration, handoff_id: str, sender: str, artifact: Json) -> Answer:
+    def ask(self, ours: Declaration, handoff_id: str, sender: str, artifact: Json) -> Asked:
         """Hand an artifact on and get its quote.
 
         Raises:
@@ -149,15 +157,15 @@ class Peer:
             self.greet(ours)
         client = self._connected()
         try:
-            ask = self._ask(handoff_id, sender, artifact)
+            ask, meaning = self._ask(handoff_id, sender, artifact)
             headers = tracing.outgoing_headers(self.propagate, handoff_id)
             body = messages.body(ask)
             response = client.post(f"{self.url}/v1/receive", content=body, headers=headers)
         except httpx.HTTPError as error:
             raise self._unreachable(error) from error
-        return self._answer(ask, response)
+        return self._answer(ask, meaning, response)
 
-    async def aask(self, ours: Declaration, handoff_id: str, sender: str, artifact: Json) -> Answer:
+    async def aask(self, ours: Declaration, handoff_id: str, sender: str, artifact: Json) -> Asked:
         """As `ask`, without blocking."""
         if self._async_client is None or self._async_client.is_closed:
             self._async_client = httpx.AsyncClient(timeout=self.seconds, headers=self._headers())
@@ -165,21 +173,16 @@ class Peer:
         try:
             if self.declaration is None:
                 self._agree(ours, await client.get(f"{self.url}/v1/declaration"))
-            ask = self._ask(handoff_id, sender, artifact)
+            ask, meaning = self._ask(handoff_id, sender, artifact)
             headers = tracing.outgoing_headers(self.propagate, handoff_id)
             body = messages.body(ask)
             response = await client.post(f"{self.url}/v1/receive", content=body, headers=headers)
-        except (httpx.HTTPError, RuntimeError) as error:
-            # a RuntimeError: the client belongs to an event loop that has ended
+        except httpx.HTTPError as error:
+            raise self._unreachable(error) from error
+        except RuntimeError as error:  # the client belongs to an event loop that has ended
             self._async_client = None
             raise self._unreachable(error) from error
-        return self._answer(ask, response)
-
-    def value(self, answer: Answer, ask_id: str) -> float:
-        """The quote that an answer means, by the peer's own declaration."""
-        assert self.declaration is not None  # noqa: S101 - it was asked
-        ask = Ask(ask_id, self.name, self.name, None, self.declaration.digest())
-        return messages.accept(ask, answer, self.declaration.scalar)
+        return self._answer(ask, meaning, response)
 
     def close(self) -> None:
         """Let go of connections."""
@@ -204,29 +207,30 @@ class Peer:
             headers if self.token is None else headers | {"authorization": f"Bearer {self.token}"}
         )
 
-    def _ask(self, handoff_id: str, sender: str, artifact: Json) -> Ask:
-        assert self.declaration is not None  # noqa: S101 - agreed to just before
-        return Ask(handoff_id, sender, self.name, artifact, self.declaration.digest())
+    def _ask(self, handoff_id: str, sender: str, artifact: Json) -> tuple[Ask, Scalar]:
+        """The message, and by what its answer will have to be read."""
+        theirs = self.declaration
+        if theirs is None:  # a refusal to another thread's ask came in between
+            raise self._unreachable(ConnectionError())
+        return Ask(handoff_id, sender, self.name, artifact, theirs.digest()), theirs.scalar
 
     def _agree(self, ours: Declaration, response: httpx.Response) -> None:
         theirs = Declaration.from_document(self._document(response))
         agree(ours, theirs)
         self.declaration = theirs
 
-    def _answer(self, ask: Ask, response: httpx.Response) -> Answer:
-        assert self.declaration is not None  # noqa: S101 - agreed to before it was asked
+    def _answer(self, ask: Ask, meaning: Scalar, response: httpx.Response) -> Asked:
         try:
             answer = Answer.from_document(self._document(response))
-            messages.accept(ask, answer, self.declaration.scalar)
+            return Asked(answer, messages.accept(ask, answer, meaning))
         except RefusedError:
             self.declaration = None  # it may have another by now
             raise
-        except ConflictError:
+        except (ConflictError, UnreachableError):
             raise
         except WireError:
             self.strikes += 1
             raise
-        return answer
 
     def _document(self, response: httpx.Response) -> Json:
         if response.status_code == httpx.codes.OK:
