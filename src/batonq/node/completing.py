@@ -6,6 +6,7 @@ of what was learnt are kept here too, as a promotion may be due after learning.
 
 from __future__ import annotations
 
+from batonq.base.errors import ModelError
 from batonq.base.files import Json
 from batonq.icq import update
 from batonq.node import tracing
@@ -57,9 +58,15 @@ def learn(core: Core, event: Event, waiting: bool) -> Settled:
 
 
 def promote(core: Core, name: str) -> int:
-    """Keep what was learnt as a version; a phased learner answers from it. Returns its number."""
+    """Keep what was learnt as a version; a phased learner answers from it. Returns its number.
+
+    Raises:
+        ModelError: if the agent has seen nothing yet.
+    """
     with core.lock:
         learner = core.agent(name).learner
+        if learner.kind is None:
+            raise ModelError(f"agent '{name}': has seen nothing yet; there is nothing to promote")
         version = learner.version + 1
         with core.store.transaction():
             body = {"do": "promote", "version": version, "kind": learner.kind}

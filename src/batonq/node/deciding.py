@@ -153,7 +153,7 @@ def _chosen(
         if ruled_out[spare].startswith("vetoed"):
             raise RefusedError(f"agent '{agent.name}': nothing is permitted ({told})")
         actions, note = [spare], f"nothing is permitted ({told}), so '{spare}' is taken"
-    values = agent.learner.answering(y).at(y, actions)
+    values = agent.learner.at(y, actions)
     if core.mode == OBSERVE:
         number = actions.index(usual) if usual in actions else 0
         propensity, explored = 1.0, False

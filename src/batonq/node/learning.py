@@ -114,19 +114,23 @@ class Learner:
                 self._answering = _new(self._kind, self._learning, self._gamma)
         return self._values
 
-    def answering(self, y: str) -> Values:
-        """What acts and quotes."""
-        live = self.values(y)
-        return live if self._answering is None else self._answering
+    def at(self, y: str, actions: Sequence[str]) -> list[float]:
+        """Values of these actions at `y`, by what acts and quotes."""
+        answering = self._values if self._answering is None else self._answering
+        if answering is None:  # nothing has been seen: asking leaves no trace
+            return [self._learning.initial] * len(actions)
+        return answering.at(y, actions)
 
     def worth(self, y: str, actions: Sequence[str]) -> float:
         """The quote: the largest value over the permitted actions.
 
         Where none are declared, those last offered at `y` count, else those that have values.
         """
-        answering = self.answering(y)
-        asked = actions or self.offered.get(y) or answering.known(y)
-        return max(answering.at(y, asked)) if asked else self._learning.initial
+        asked = actions or self.offered.get(y)
+        if not asked:
+            answering = self._values if self._answering is None else self._answering
+            asked = () if answering is None else answering.known(y)
+        return max(self.at(y, asked)) if asked else self._learning.initial
 
     def due(self) -> bool:
         """Whether a phased learner should promote itself now."""
@@ -142,6 +146,7 @@ class Learner:
         """
         body = event.body
         if event.kind == DECISION:
+            self.values(body["y"])  # the first one tells whether there is text
             self.offered[body["y"]] = (*body["permitted"], *body["masked"])
             if body["workflow"]:
                 self.tallies.handed(body["workflow"], event.agent, body["target"])
