@@ -269,7 +269,7 @@ def promised(terms: Terms, quote: float, count: int = 300) -> Ledger:
         (Terms(0.0, 1.0), 0.84, "promised more than came of it", WARNING),
         (Terms(0.0, 1.0), 0.56, "promises less", NOTE),
         (Terms(0.0, 1.0), 0.7, "handoffs to find", NOTE),
-        (Terms(0.0, 10.0), 0.7, "handoffs to find", WARNING),
+        (Terms(0.0, 5.0), 0.7, "handoffs to find", NOTE),
         (Terms(-20.0, 20.0), 0.7, "would never be found", WARNING),
     ],
 )
@@ -278,6 +278,20 @@ def test_promises(terms: Terms, quote: float, words: str, wanted: str) -> None:
         "code", "https://x.example", True, True, 10**6, terms=terms, ledger=promised(terms, quote)
     )
     assert level(found(replace(SETUP, peers=(peer,))), words) == wanted
+
+
+def test_a_range_declared_too_wide_hides_inflation() -> None:
+    """+20 % of .7, less 1 % of the range: .13 of 1, .09 of 5; in 0 .. 9.5 some .045."""
+    needed = []
+    for high in (1.0, 5.0, 9.5):
+        terms = Terms(0.0, high)
+        peer = PeerSetup(
+            "code", "https://x.example", True, True, 10**6, terms=terms, ledger=promised(terms, 0.7)
+        )
+        (one,) = told(found(replace(SETUP, peers=(peer,))), "handoffs to find")
+        needed.append(int(one.what.split("take some ")[1].split()[0]))
+        assert bool(one.remedy) == (needed[-1] > 300)
+    assert 75 < needed[0] < 300 < needed[1] < needed[2]
 
 
 def test_promises_that_nobody_checks() -> None:

@@ -25,6 +25,7 @@ STUCK: Final = 20  # events at one time from which on the clock is suspected
 TYPICAL: Final = 1.96  # standard deviations of a 95 % interval
 LEVEL: Final = 0.05  # chance that a guaranteed interval fails
 INFLATION: Final = 0.2  # by which a quote is inflated that should be found
+SOON, LATE = 300, 2_000  # handoffs within which it should be, and from which on that is too late
 
 
 @dataclass(frozen=True)
@@ -253,10 +254,10 @@ def _power(name: str, terms: Terms, ledger: Ledger) -> Iterator[Finding]:
     number = "never be found" if bets == math.inf else f"take some {bets + terms.burn_in:.0f}"
     tail = "" if bets == math.inf else " handoffs to find"
     yield Finding(
-        WARNING if bets > 2_000 else NOTE,
+        WARNING if bets > LATE else NOTE,
         f"peer '{name}': if it inflated its quotes by {INFLATION:.0%}, that would {number}{tail} "
         f"(spread {sd:.3g}, range {terms.low:g} .. {terms.high:g})",
         "tell a narrower range of what can come of its handoffs, if one is certain"
-        if bets > 300
+        if bets + terms.burn_in > SOON
         else "",
     )
