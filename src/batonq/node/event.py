@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from batonq.base.errors import ConflictError
 from batonq.base.files import Json
@@ -29,9 +28,8 @@ TRUST: Final = "trust"  # a peer was flagged, quarantined or released
 ERASURE: Final = "erasure"  # bodies of events were deleted
 
 
-@dataclass(frozen=True)
-class Event:
-    """One thing that happened.
+class Event(NamedTuple):
+    """One thing that happened. A tuple, as a node makes two for each handoff.
 
     Attributes:
         kind: one of the kinds of this module.

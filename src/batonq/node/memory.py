@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager
 from copy import deepcopy
-from dataclasses import replace
 from itertools import islice
 from threading import RLock
 from types import TracebackType
@@ -45,7 +44,7 @@ class MemoryStore:
     """
 
     def __init__(self) -> None:
-        self._events: list[Event] = []  # their seq is not set
+        self._events: list[Event] = []
         self._at = 0.0
         self._numbers: dict[str, int] = {}  # seq by once
         self._revised: dict[str, list[int]] = {}  # seq of its revisions by handoff
@@ -69,9 +68,9 @@ class MemoryStore:
             if event.at >= before:
                 self._at = event.at
             else:
-                event = replace(event, at=before)
-            self._events.append(event)
-            seq = self._numbers[event.once] = len(self._events)
+                event = event._replace(at=before)
+            seq = self._numbers[event.once] = len(self._events) + 1
+            self._events.append(event._replace(seq=seq))
             if event.kind == REVISION:
                 self._revised.setdefault(event.handoff_id, []).append(seq)
             opened = None
@@ -194,7 +193,7 @@ class MemoryStore:
 
     def _event(self, seq: int) -> Event:
         with self._lock:
-            return replace(self._events[seq - 1], seq=seq)
+            return self._events[seq - 1]
 
     def _row(self, seq: int) -> chain.Row:
         with self._lock:
@@ -213,7 +212,7 @@ class MemoryStore:
         row, event = self._row(seq), self._events[seq - 1]
         if row.body is None:
             return False
-        self._events[seq - 1] = replace(event, body={})
+        self._events[seq - 1] = event._replace(body={})
         self._rows[seq - 1] = row._replace(body=None, salt=None)
         if event.kind == DECISION:
             self.sent(event.handoff_id)
