@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 
 import pytest
 from store_kinds import decide, event, settle, store
@@ -30,11 +29,11 @@ def test_events_are_numbered_kept_and_found(store):
     assert store.append(first, opens=True) == 1
     assert store.append(second) == 2
     assert store.last() == 2
-    assert store.find("decision:h1") == replace(first, seq=1)
+    assert store.find("decision:h1") == first._replace(seq=1)
     assert store.find("decision:h3") is None
-    assert list(store.events()) == [replace(first, seq=1), replace(second, seq=2)]
-    assert list(store.events(after=1)) == [replace(second, seq=2)]
-    assert list(store.events(agent="a")) == [replace(first, seq=1)]
+    assert list(store.events()) == [first._replace(seq=1), second._replace(seq=2)]
+    assert list(store.events(after=1)) == [second._replace(seq=2)]
+    assert list(store.events(agent="a")) == [first._replace(seq=1)]
     assert list(store.events(after=2)) == list(store.events(agent="c")) == []
 
 
@@ -66,7 +65,7 @@ def test_the_same_key_twice_is_refused_with_the_first_event(store):
     with pytest.raises(DuplicateError, match="decision:h1: is recorded already, as event 1") as e:
         store.append(event(DECISION, "h1", 7.0, y=2), opens=True)
     assert isinstance(e.value, ConflictError)
-    assert e.value.stored == replace(event(DECISION, "h1", 5.0, y=1), seq=1)
+    assert e.value.stored == event(DECISION, "h1", 5.0, y=1)._replace(seq=1)
     assert (store.last(), store.count_open()) == (1, 1)
     settle(store, "h1")
     with pytest.raises(DuplicateError):
