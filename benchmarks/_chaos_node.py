@@ -30,7 +30,7 @@ def opened(config: dict[str, Any]) -> Team:
         bits=config["bits"],
         rounding=config["rounding"],
         explore=0.2,
-        durability="normal",
+        durability=config["durability"],
         seed=config["seed"],
         name=config["agent"],
     )
@@ -49,11 +49,12 @@ def _token(sender: str, receiver: str) -> str:
 def main(config: dict[str, Any], what: str) -> None:
     """Serve, or say what was learnt."""
     team = opened(config)
+    settings = Settings(peer_rate=ANY, threads=config["durability"] == "full")
     if what == "table":
         print(json.dumps(team[config["agent"]].table()))
         team.close()
     else:
-        serve(team, port=config["port"], settings=Settings(peer_rate=ANY))
+        serve(team, port=config["port"], settings=settings)
 
 
 if __name__ == "__main__":

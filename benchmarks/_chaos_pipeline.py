@@ -68,7 +68,7 @@ class Pipeline:
     def __init__(self, world: World, tell: Tell, seed: int) -> None:
         self.world = world
         self.tell = tell
-        self.random = random.Random(seed)  # noqa: S311 - nothing secret
+        self.random = random.Random(seed)
         self.counts: Counter[str] = Counter()
         self._queues: dict[str, asyncio.Queue[tuple[Body, asyncio.Future[tuple[int, Any]]]]] = {}
         self._past: deque[tuple[str, Body]] = deque(maxlen=2000)
@@ -134,7 +134,7 @@ class Pipeline:
             pump.cancel()
 
     async def _workflow(self, number: int) -> None:
-        draw = random.Random(self.random.getrandbits(64))  # noqa: S311 - nothing secret
+        draw = random.Random(self.random.getrandbits(64))
         agents = list(self.world.nodes)
         agent, cell, step = draw.choice(agents), draw.randrange(self.world.cells), 0
         while agent != END:

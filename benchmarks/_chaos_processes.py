@@ -83,7 +83,7 @@ class Nodes:
 
     def __post_init__(self) -> None:
         self._running: dict[str, subprocess.Popen[str]] = {}
-        self._random = random.Random(self.seed)  # noqa: S311 - nothing secret
+        self._random = random.Random(self.seed)
 
     def start(self, agent: str) -> None:
         """Start a node."""

@@ -61,7 +61,7 @@ class Proxy:
 
     def __init__(self, chances: Mapping[str, float], seed: int) -> None:
         self.chances = dict(chances)
-        self.random = random.Random(seed)  # noqa: S311 - nothing secret
+        self.random = random.Random(seed)
         self.counts: Counter[str] = Counter()
         self._loose: set[asyncio.Task[None]] = set()
 

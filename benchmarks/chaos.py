@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from batonq.icq.clocks import Clock, rescaled_linear
+from batonq.node.store import DURABILITY
 from batonq.wire.scalar import range_from_reward
 from benchmarks._chaos_http import HOST, exchange, free_ports, parse, request
 from benchmarks._chaos_pipeline import Pipeline, Tell, World
@@ -91,6 +92,7 @@ class Plan:
         cells: different artifacts.
         gamma: discount per step.
         bits: of a quote.
+        durability: of the stores; with "full" calls run in threads, as `batonq node serve` does.
         chances: of each fault of the proxy, per request.
     """
 
@@ -101,6 +103,7 @@ class Plan:
     cells: int = 6
     gamma: float = 0.9
     bits: int = 8
+    durability: str = "normal"
     chances: dict[str, float] = field(default_factory=lambda: dict(CHANCES))
 
     @property
@@ -134,6 +137,7 @@ def storm(plan: Plan, folder: Path) -> dict[str, Any]:
             "mode": mode,
             "bits": plan.bits,
             "rounding": "nearest",
+            "durability": plan.durability,
             "seed": plan.seed,
             "peers": {to: f"http://{HOST}:{by_agent[to]}" for to in AGENTS if to != agent},
         }
@@ -264,9 +268,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--handoffs", type=int, help="decisions asked for, at least")
     parser.add_argument("--every", type=float, help="mean seconds between kills")
+    parser.add_argument("--durability", choices=DURABILITY, help="of the stores")
     chosen = parser.parse_args(arguments)
     plan = replace(QUICK if chosen.quick else Plan(), seed=chosen.seed)
-    given = {name: value for name in ("handoffs", "every") if (value := getattr(chosen, name))}
+    options = ("handoffs", "every", "durability")
+    given = {name: value for name in options if (value := getattr(chosen, name))}
     result = chaos(replace(plan, **given))
     for row in rows(result):
         print("  ".join(f"{name} {value}" for name, value in row.items()))
