@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -38,3 +40,19 @@ def decide(store: Store, handoff_id: str, at: float = 1.0, **body: object) -> in
 def settle(store: Store, handoff_id: str, at: float = 1.0, **body: object) -> int:
     """Append an outcome that closes its handoff."""
     return store.append(event(OUTCOME, handoff_id, at, **body), closes=True)
+
+
+def program(code: str, *arguments: object, **options: object) -> subprocess.Popen[str]:
+    """Run code in a process of its own, where what the tests share can be imported."""
+    return subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n{code}",
+        ]
+        + [str(one) for one in arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )

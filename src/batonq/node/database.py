@@ -32,8 +32,8 @@ class Database:
         execute: runs a statement; `read` and `write` also translate errors.
     """
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
-        """Take over a connection that is in no transaction."""
+    def __init__(self, path: Path, connection: sqlite3.Connection, writes: bool) -> None:
+        """Take over a connection that is in no transaction; only a writer needs `latest`."""
         self.path = path
         self.lock = RLock()
         self.execute = connection.execute
@@ -41,7 +41,7 @@ class Database:
         self._begun: list[Latest] = []  # of each transaction begun, what it started from
         self._broken = False  # a write in the present transaction failed: none will be kept
         self._transaction = _Transaction(self)
-        self.latest = self.stored()
+        self.latest: Latest = self.stored() if writes else (0, 0.0, GENESIS, 0)
 
     def transaction(self) -> AbstractContextManager[None]:
         """Keep together what is written inside; see `Store.transaction`."""
@@ -58,7 +58,7 @@ class Database:
         return not self._begun
 
     def stored(self) -> Latest:
-        """`latest` as the file has it, which another process may be writing."""
+        """`latest` as the file has it."""
         seq, at, link = self.execute(sql.LATEST).fetchone() or (0, 0.0, GENESIS)
         return seq, at, link, self.execute(sql.COUNT_OPEN).fetchone()[0]
 

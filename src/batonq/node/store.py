@@ -16,7 +16,7 @@ from typing import Any, Final
 from batonq.base.errors import StoreError, WireError
 from batonq.base.files import Json
 from batonq.node import schema, sql
-from batonq.node.database import Database, Latest
+from batonq.node.database import Database
 from batonq.node.event import DECISION, REVISION, DuplicateError, Event, once
 from batonq.node.lock import Lock
 from batonq.wire import chain
@@ -35,7 +35,7 @@ class SqliteStore:
     def __init__(self, path: Path, connection: sqlite3.Connection, lock: Lock | None) -> None:
         """Use `open`."""
         self.path = path
-        self._base = Database(path, connection)
+        self._base = Database(path, connection, writes=lock is not None)
         self._lock = lock
 
     @staticmethod
@@ -153,7 +153,10 @@ class SqliteStore:
 
     def last(self) -> int:
         """See `Store.last`."""
-        return self._newest()[0]
+        if self._lock is not None:
+            return self._base.latest[0]
+        found = self._base.read(sql.LATEST)  # another process may be writing
+        return int(found[0][0]) if found else 0
 
     def open_before(self, at: float, limit: int) -> list[str]:
         """See `Store.open_before`."""
@@ -163,7 +166,9 @@ class SqliteStore:
 
     def count_open(self) -> int:
         """See `Store.count_open`."""
-        return self._newest()[3]
+        if self._lock is not None:
+            return self._base.latest[3]
+        return int(self._base.read(sql.COUNT_OPEN)[0][0])
 
     def transaction(self) -> AbstractContextManager[None]:
         """See `Store.transaction`."""
@@ -243,12 +248,6 @@ class SqliteStore:
         self._base.close()
         if self._lock is not None:
             self._lock.release()
-
-    def _newest(self) -> Latest:
-        if self._lock is not None:
-            return self._base.latest
-        with self._base.lock:
-            return self._base.stored()
 
     def _event(self, row: Any) -> Event:
         kind, agent, handoff_id, name, at, body, seq = row
