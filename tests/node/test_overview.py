@@ -16,7 +16,7 @@ from batonq.icq import clocks
 from batonq.node import retention, standing
 from batonq.node.event import DECISION, OUTCOME, Event, once
 from batonq.node.memory import MemoryStore
-from batonq.node.overview import KEEP_EVERY, STATE, Watch, overview
+from batonq.node.overview import STATE, Watch, overview
 from batonq.node.overview_curve import BINS, FIRST_WIDTH
 from batonq.node.overview_fold import CACHE, LATEST, LONGEST, NAMES, OTHERS, RECENT, Fold
 from batonq.node.overview_terms import Row, log_of, rows_of
@@ -200,7 +200,7 @@ def act(team: Team, ids: list[str], word: str, pick: int) -> None:
         pass
 
 
-@settings(max_examples=60)
+@settings(max_examples=150)
 @given(
     steps=st.lists(
         st.tuples(st.sampled_from(OPS), st.integers(0, 50), st.integers(0, 5)), max_size=60
@@ -306,18 +306,19 @@ def test_a_look_counts_a_bounded_number_of_events_and_says_what_is_left(
     assert shown.counts == {"decision": 750, "outcome": 750}
 
 
-def test_sums_are_kept_and_gone_on_from(tmp_path: Path) -> None:
+def test_sums_are_kept_and_gone_on_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("batonq.node.overview.KEEP_EVERY", 2_000)
     team = opened(tmp_path / "node.db")
     with team.store.transaction():
-        for k in range(KEEP_EVERY // 2 + 5):
+        for k in range(2_000 // 2 + 5):
             team.store.append(decided(k))
             team.store.append(settled(k))
     watch = Watch(team)
-    while watch.advance():
+    while watch.advance(500):
         pass
     kept = team.store.state(STATE)
     assert kept is not None
-    assert KEEP_EVERY <= kept[0] <= KEEP_EVERY + 10
+    assert kept[0] == 2_000
     before = watch.overview()
     team.close()
     team = opened(tmp_path / "node.db")

@@ -80,15 +80,15 @@ def graph(edges: Sequence[Edge]) -> Graph | None:
         incoming[edge.target] = incoming.get(edge.target, 0.0) + edge.share
     agents = sorted(weight, key=lambda one: -weight[one])[:MOST_AGENTS]
     targets = sorted(incoming, key=lambda one: -incoming[one])[:MOST_TARGETS]
-    drawn = [e for e in edges if e.agent in agents and e.target in targets]
+    drawn = [e for e in edges if e.agent in agents and e.target in targets and e.share > 0]
     if not drawn:
         return None
     # A target stands where its senders are on average, so that fewer bands cross.
     place = {
         name: _mean([(agents.index(e.agent), e.share) for e in drawn if e.target == name])
-        for name in targets
+        for name in {e.target for e in drawn}
     }
-    targets = sorted((one for one in targets if place[one] >= 0), key=lambda one: place[one])
+    targets = sorted(place, key=lambda one: (place[one], one))
     height = len(agents) * (BAND + GAP) + GAP
     into = {one: sum(e.share for e in drawn if e.target == one) * BAND for one in targets}
     free = height - sum(into.values())
@@ -128,8 +128,7 @@ def _ribbon(edge: Edge, start: float, stop: float, colour: int) -> Ribbon:
 
 
 def _mean(pairs: Sequence[tuple[int, float]]) -> float:
-    total = sum(share for _, share in pairs)
-    return sum(k * share for k, share in pairs) / total if total > 0 else -1.0
+    return sum(k * share for k, share in pairs) / sum(share for _, share in pairs)
 
 
 def _short(name: str) -> str:
