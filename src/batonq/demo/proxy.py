@@ -137,6 +137,8 @@ class _Passing(socketserver.BaseRequestHandler):
         """Connect to the receiver; one that is away looks like a connection that is closed."""
         sender, seen = self.request, _Connection(self.server.tally)
         with suppress(OSError), socket.create_connection(self.server.leads_to) as receiver:
+            for one in (sender, receiver):
+                one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # no waiting for more
             back = threading.Thread(
                 target=_pass_on, args=(receiver, sender, seen.answered), name="proxy-back"
             )
