@@ -121,6 +121,7 @@ class Gate:
         self.charge(caller, 1.0)
         self._guard.admit(caller, method, path)
         scope[SCOPE_KEY] = caller
+        scope[names.SCOPE_KEY] = headers
         if method in SAFE_METHODS:
             return receive
         media = _media_type(headers, path)

@@ -8,6 +8,7 @@ from typing import Final
 from batonq.service.problems import ProblemError
 
 Headers = dict[bytes, str]  # by name in lower case; only those of `_WANTED`
+SCOPE_KEY: Final = "batonq.headers"
 
 HOST: Final = b"host"
 AUTHORIZATION: Final = b"authorization"
@@ -20,6 +21,7 @@ FETCH_MODE: Final = b"sec-fetch-mode"
 ACCEPT: Final = b"accept"
 COOKIE: Final = b"cookie"
 CSRF: Final = b"x-csrf-token"
+TRACE: Final = b"traceparent"
 # Headers a proxy adds. A loopback node without a token takes callers for local ones: behind a
 # proxy that would open it to the world.
 PROXY: Final = frozenset(
@@ -43,6 +45,7 @@ _WANTED: Final = _LISTS | {
     FETCH_SITE,
     FETCH_MODE,
     CSRF,
+    TRACE,
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Final, get_type_hints
 
@@ -14,8 +15,10 @@ from pydantic import ValidationError
 
 from batonq import __version__
 from batonq.base.errors import StoreError
+from batonq.node import tracing
 from batonq.node.team import Team
 from batonq.service import answers, models, operations
+from batonq.service import headers as names
 from batonq.service.gate import JSON, Gate
 from batonq.service.problems import MEDIA_TYPE, ProblemError
 from batonq.service.security import Guard, caller
@@ -86,10 +89,23 @@ class StrictRoute(APIRoute):
                 body = validate(document)
             except ValidationError as error:
                 raise RequestValidationError(error.errors(include_url=False)) from None
-            response: Response = await endpoint(body, request)
+            with _trace_of(request, body):
+                response: Response = await endpoint(body, request)
             return response
 
         return strict
+
+
+def _trace_of(request: Request, body: models.Body) -> AbstractContextManager[None]:
+    """Go on with the caller's trace: of our own pipeline, and of a peer that was opted in."""
+    given = request.scope[names.SCOPE_KEY].get(names.TRACE)
+    if given is None:
+        return nullcontext()
+    propagate = True
+    if isinstance(body, models.Receive):
+        peer = node_of(request).team.peers.get(body.sender)
+        propagate = peer is not None and peer.propagate
+    return tracing.incoming({tracing.HEADER: given}, propagate)
 
 
 def told(*statuses: int) -> dict[int | str, dict[str, Any]]:
