@@ -6,16 +6,20 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import ExitStack, asynccontextmanager, closing, suppress
+from pathlib import Path
 
 import pytest
 
 from batonq.base.errors import RefusedError
 from batonq.node.peer import Asked, Peer, UnreachableError
+from batonq.node.team import Team
+from batonq.service.run import serving
 from batonq.wire.declaration import Declaration
 from batonq.wire.scalar import Scalar
 
 OURS = Declaration(Scalar(-1.0, 1.0), 0.9, "step", "reward", 1.0)
+TOKEN = "a-token-of-intake-to-code"
 REFUSED = 403, b'{"detail": "no"}'
 
 
@@ -94,3 +98,34 @@ def test_what_cannot_be_reached_is_no_strike() -> None:
             assert (await ask(of, "d")).value == -1.0
 
     asyncio.run(all_of_it())
+
+
+def test_a_peer_that_is_down_keeps_nobody_else_waiting(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        code = stack.enter_context(Team.open(None, gamma=0.9, name="code"))
+        code.add("code", to=["end"])
+        code.peer("intake", "http://127.0.0.1:9", accepts=TOKEN)
+        url = stack.enter_context(serving(code))
+        intake = stack.enter_context(Team.open(tmp_path / "intake.db", gamma=0.9))
+        intake.add("intake", to=["gone", "code"])
+        gone = intake.peer("gone", "http://127.0.0.1:9")
+        there = intake.peer("code", url, token=TOKEN)
+        for _ in range(30):
+            intake.settle(intake["intake"].decide(1, ["gone"]).id, artifact=1)
+        with intake.store.transaction():  # as if `code` had been down too
+            late = intake["intake"].decide(1, ["code"])
+            intake.settle(late.id)
+            intake.store.to_send(late.id, "code", 1)
+        assert gone.failures == 30
+        assert intake.send_unsent(10) == 0
+        assert gone.failures == 31
+
+        async def once_more() -> int:
+            came = await intake.asend_unsent(30)
+            for one in (gone, there):
+                await one.aclose()
+            return came
+
+        assert asyncio.run(once_more()) == 1
+        assert (gone.failures, there.failures) == (32, 0)
+        assert len(intake.store.unsent(100)) == intake.store.count_open() == 30

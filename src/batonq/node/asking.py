@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from typing import Any
 
 from batonq.base.errors import ConflictError, RefusedError, WireError
 from batonq.base.files import Json
 from batonq.node.core import Core
-from batonq.node.event import DECISION
+from batonq.node.event import DECISION, EXPIRY, QUOTE, once
 from batonq.node.peer import Asked, Peer, UnreachableError
 from batonq.node.quoting import quote_came
 from batonq.node.results import Settled
@@ -47,6 +48,46 @@ async def aask(core: Core, handoff_id: str, artifact: Any) -> Settled | None:
         _failed(core, handoff_id, error)
         return None
     return _came(core, peer, handoff_id, asked)
+
+
+def again(core: Core, limit: int) -> int:
+    """Ask for up to `limit` of the quotes that could not be had; returns how many came."""
+    return sum(ask(core, *one) is not None for one in _round(core, limit))
+
+
+async def aagain(core: Core, limit: int) -> int:
+    """As `again`, without blocking."""
+    came = 0
+    for one in _round(core, limit):
+        came += await aask(core, *one) is not None
+    return came
+
+
+def _round(core: Core, limit: int) -> Iterator[tuple[str, Json]]:
+    """What to ask for now, oldest first; of a peer that does not answer, only one handoff.
+
+    The rest of such a peer's goes behind everybody else's, who would wait for ever otherwise.
+    """
+    dumb: set[str] = set()
+    left = []
+    for handoff_id, receiver, artifact in core.store.unsent(limit):
+        if receiver not in dumb and _waits(core, handoff_id):
+            yield handoff_id, artifact
+            peer = core.peers.get(receiver)
+            if peer is None or not peer.reachable:
+                dumb.add(receiver)
+        if receiver in dumb:
+            left.append((handoff_id, receiver, artifact))
+    with core.lock, core.store.transaction():
+        for handoff_id, receiver, artifact in left:
+            if _waits(core, handoff_id):
+                core.store.sent(handoff_id)
+                core.store.to_send(handoff_id, receiver, artifact)
+
+
+def _waits(core: Core, handoff_id: str) -> bool:
+    """Whether no quote has come, and it was not given up."""
+    return all(core.store.find(once(kind, handoff_id)) is None for kind in (QUOTE, EXPIRY))
 
 
 def _whom(core: Core, handoff_id: str) -> tuple[Peer, str] | None:

@@ -182,17 +182,11 @@ class Outcomes:
 
     def send_unsent(self, limit: int = 100) -> int:
         """Ask peers again for quotes that could not be had; returns how many came."""
-        waiting = self._core.store.unsent(limit)
-        return sum(
-            asking.ask(self._core, one, artifact) is not None for one, _, artifact in waiting
-        )
+        return asking.again(self._core, limit)
 
     async def asend_unsent(self, limit: int = 100) -> int:
         """As `send_unsent`, without blocking."""
-        came = 0
-        for handoff_id, _receiver, artifact in self._core.store.unsent(limit):
-            came += await asking.aask(self._core, handoff_id, artifact) is not None
-        return came
+        return await asking.aagain(self._core, limit)
 
     @contextmanager
     def _kept(self) -> Iterator[None]:

@@ -54,6 +54,7 @@ class Peer:
         asked: quotes got from it.
         strikes: answers of it that could not be accepted.
         failures: times it could not be reached.
+        reachable: whether it could be when it was last asked.
         quarantined: whether nothing is handed to it for now.
         declaration: what its quotes mean, once fetched and agreed to.
 
@@ -76,6 +77,7 @@ class Peer:
     asked: int = 0
     strikes: int = 0
     failures: int = 0
+    reachable: bool = True
     quarantined: bool = False
     declaration: Declaration | None = None
     _client: httpx.Client | None = field(default=None, repr=False)
@@ -233,6 +235,7 @@ class Peer:
             raise
 
     def _document(self, response: httpx.Response) -> Json:
+        self.reachable = True
         if response.status_code == httpx.codes.OK:
             return messages.parse(response.content, LARGEST)
         detail: Any = ""
@@ -244,14 +247,17 @@ class Peer:
             raise RefusedError(told)
         if response.status_code == httpx.codes.CONFLICT:
             raise ConflictError(told)
-        self.failures += 1
-        raise UnreachableError(told)
+        raise self._failed(told)
 
     def _unreachable(self, error: Exception) -> UnreachableError:
-        self.failures += 1
-        return UnreachableError(
+        return self._failed(
             f"peer '{self.name}': cannot be reached at {self.url} ({type(error).__name__})"
         )
+
+    def _failed(self, told: str) -> UnreachableError:
+        self.failures += 1
+        self.reachable = False
+        return UnreachableError(told)
 
 
 class UnreachableError(WireError):
