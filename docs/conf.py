@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+# Imported before autodoc pretends to be a type checker, which pydantic's classes do not survive.
+import fastapi  # noqa: F401
 from sphinx.application import Sphinx
 
 from batonq import __version__
@@ -28,6 +30,7 @@ napoleon_numpy_docstring = False
 nitpick_ignore_regex = [
     (r"py:.*", r"(?!batonq\.).*"),
     (r"py:.*", r"batonq\.icq\.(finite|settings|\w*kernels)\..*"),
+    (r"py:.*", r"batonq\.node\.(core|lock|overview_\w+|values)\..*"),
     (r"py:.*", r"batonq\.tasks\.cpu\.learning\.(memory|play)\..*"),
 ]
 
