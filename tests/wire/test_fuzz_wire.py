@@ -25,7 +25,7 @@ def _benchmarks() -> Iterator[None]:
 def test_nothing_but_errors_of_ours_comes_out(name: str) -> None:
     target = import_module("benchmarks._fuzz_targets").TARGETS[name]()
     mutated = import_module("benchmarks.fuzz").mutated
-    rng = random.Random(1)  # noqa: S311
+    rng = random.Random(1)
     for start in target.starts:
         target.run(start)
     for _ in range(1_000):
