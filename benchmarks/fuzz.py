@@ -127,7 +127,7 @@ def _child_atheris(name: str, seconds: float, place: Path) -> None:
 def _child_random(name: str, seconds: float, place: Path) -> None:
     target = importlib.import_module("benchmarks._fuzz_targets").TARGETS[name]()
     record = Recorder(target.run, place / "findings.jsonl")
-    rng = random.Random(SEED)  # noqa: S311
+    rng = random.Random(SEED)
     count, until = 0, time.monotonic() + seconds
     while time.monotonic() < until:
         record(mutated(rng, target.starts) if count >= len(target.starts) else target.starts[count])
