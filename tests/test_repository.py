@@ -42,7 +42,7 @@ def test_ci_runs_the_test_command_of_readme() -> None:
 
 
 def test_the_example_of_readme_runs(tmp_path: Path) -> None:
-    ((_, example),) = (block for block in BLOCKS if block[0] == "python")
+    example, _ = (block for kind, block in BLOCKS if kind == "python")
     assert example.count("\n") <= 20
     printed = output_of(sys.executable, "-c", example, cwd=tmp_path).splitlines()
     found = re.match(r"icq - no_scalar: ([+-][\d.]+), 95 % interval \[([+-][\d.]+), ", printed[0])
@@ -51,6 +51,17 @@ def test_the_example_of_readme_runs(tmp_path: Path) -> None:
     # says, and 100 greedy episodes of 8 seeds measure a half to 0.05 with five sigma.
     assert float(found[1]) == pytest.approx(0.95 / 2, abs=0.05)
     assert (tmp_path / printed[1]).is_file()
+
+
+def test_the_pipeline_of_readme_runs(tmp_path: Path) -> None:
+    _, example = (block for kind, block in BLOCKS if kind == "python")
+    given = """import batonq as bq
+state, token, cost, seconds, score = {"kind": "bug"}, "a-token-of-16-characters", 0.1, 2.0, 1.0
+"""
+    shown = "print(h.target, round(team['intake'].table()['{\"kind\":\"bug\"}']['search'][0], 9))"
+    printed = output_of(sys.executable, "-c", f"{given}{example}{shown}", cwd=tmp_path)
+    # The first step of the default clock is 1 / 1.05; the workflow ended with reward 1 after it.
+    assert printed == f"search {round((-0.1 + 0.95**2) / 1.05, 9)}\n"
 
 
 def test_one_version_everywhere() -> None:
