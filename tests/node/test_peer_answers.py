@@ -19,7 +19,7 @@ from batonq.wire.declaration import Declaration
 from batonq.wire.scalar import Scalar
 
 OURS = Declaration(Scalar(-1.0, 1.0), 0.9, "step", "reward", 1.0)
-TOKEN = "a-token-of-intake-to-code"
+SHOWN = "a-token-of-intake-to-code"
 REFUSED = 403, b'{"detail": "no"}'
 
 
@@ -104,12 +104,12 @@ def test_a_peer_that_is_down_keeps_nobody_else_waiting(tmp_path: Path) -> None:
     with ExitStack() as stack:
         code = stack.enter_context(Team.open(None, gamma=0.9, name="code"))
         code.add("code", to=["end"])
-        code.peer("intake", "http://127.0.0.1:9", accepts=TOKEN)
+        code.peer("intake", "http://127.0.0.1:9", accepts=SHOWN)
         url = stack.enter_context(serving(code))
         intake = stack.enter_context(Team.open(tmp_path / "intake.db", gamma=0.9))
         intake.add("intake", to=["gone", "code"])
         gone = intake.peer("gone", "http://127.0.0.1:9")
-        there = intake.peer("code", url, token=TOKEN)
+        there = intake.peer("code", url, token=SHOWN)
         for _ in range(30):
             intake.settle(intake["intake"].decide(1, ["gone"]).id, artifact=1)
         with intake.store.transaction():  # as if `code` had been down too

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from asyncio import to_thread
 from collections.abc import Iterator
 from typing import Any
 
@@ -36,8 +37,8 @@ def ask(core: Core, handoff_id: str, artifact: Any) -> Settled | None:
     return _came(core, peer, handoff_id, asked)
 
 
-async def aask(core: Core, handoff_id: str, artifact: Any) -> Settled | None:
-    """As `ask`, without blocking."""
+async def aask(core: Core, handoff_id: str, artifact: Any, threads: bool = False) -> Settled | None:
+    """As `ask`, without blocking; with `threads` the quote is written in a thread."""
     found = _whom(core, handoff_id)
     if found is None:
         return None
@@ -47,6 +48,8 @@ async def aask(core: Core, handoff_id: str, artifact: Any) -> Settled | None:
     except WireError as error:
         _failed(core, handoff_id, error)
         return None
+    if threads:
+        return await to_thread(_came, core, peer, handoff_id, asked)
     return _came(core, peer, handoff_id, asked)
 
 

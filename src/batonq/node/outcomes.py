@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import to_thread
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -49,17 +50,8 @@ class Outcomes:
             ConflictError: if it was settled otherwise.
             DataError: for a number that cannot be.
         """
-        with self._kept():
-            settled = settling.settle(
-                self._core,
-                handoff_id,
-                reward,
-                duration,
-                artifact=artifact,
-                end=end,
-                quote=quote,
-                costs=costs,
-            )
+        told = {"artifact": artifact, "end": end, "quote": quote, "costs": costs}
+        settled = self._settled(handoff_id, reward, duration, told)
         if settled.waiting and artifact is not ABSENT:
             return asking.ask(self._core, handoff_id, artifact) or settled
         return settled
@@ -74,22 +66,26 @@ class Outcomes:
         end: str | None = None,
         quote: float | None = None,
         costs: Costs | None = None,
+        threads: bool = False,
     ) -> Settled:
-        """As `settle`; a peer is asked without blocking."""
-        with self._kept():
-            settled = settling.settle(
-                self._core,
-                handoff_id,
-                reward,
-                duration,
-                artifact=artifact,
-                end=end,
-                quote=quote,
-                costs=costs,
-            )
+        """As `settle`; a peer is asked without blocking.
+
+        With `threads` it writes in a thread, which is worth it where writing takes milliseconds.
+        """
+        told = {"artifact": artifact, "end": end, "quote": quote, "costs": costs}
+        if threads:
+            settled = await to_thread(self._settled, handoff_id, reward, duration, told)
+        else:
+            settled = self._settled(handoff_id, reward, duration, told)
         if settled.waiting and artifact is not ABSENT:
-            return await asking.aask(self._core, handoff_id, artifact) or settled
+            return await asking.aask(self._core, handoff_id, artifact, threads) or settled
         return settled
+
+    def _settled(
+        self, handoff_id: str, reward: float, duration: float, told: dict[str, Any]
+    ) -> Settled:
+        with self._kept():
+            return settling.settle(self._core, handoff_id, reward, duration, **told)
 
     def finish(
         self,

@@ -62,12 +62,9 @@ async def settle(team: Team, body: models.Settle, threads: bool) -> Document:
         "quote": body.quote,
         "costs": body.costs,
     }
-    if threads:
-        settled = await asyncio.to_thread(
-            team.settle, body.handoff_id, body.reward, body.duration, **told
-        )
-    else:
-        settled = await team.asettle(body.handoff_id, body.reward, body.duration, **told)
+    settled = await team.asettle(
+        body.handoff_id, body.reward, body.duration, threads=threads, **told
+    )
     return settled._asdict()
 
 
