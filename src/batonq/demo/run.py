@@ -19,7 +19,7 @@ from batonq.demo.optimum import Desk, finite_desk, marks
 from batonq.demo.pipeline import Book, Pipeline
 from batonq.demo.proxy import Proxy, Tally
 
-HANDOFFS: Final = 4_000
+HANDOFFS: Final = 3_000
 QUICK: Final = 600
 LEAST: Final = 100  # so that there is a middle to be killed in
 KILLED: Final = "search"
@@ -27,7 +27,7 @@ KILLED_AT: Final = 0.4  # share of the handoffs
 LEAST_OPEN: Final = 3  # handoffs in its hands then
 SECONDS_TO_AIM: Final = 1.0  # for as many to be so
 DOWN: Final = 0.5  # seconds for which it stays away before it is started again
-SNAPSHOTS: Final = 16
+SNAPSHOTS: Final = 24
 PAUSE: Final = 0.02  # seconds between two looks
 SECONDS: Final = 30.0  # for quotes that wait, at the end
 PAIRS: Final = tuple((one, other) for one in AGENTS for other in AGENTS if one != other)
