@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Source = Annotated[
     Path,
     typer.Argument(
-        help="A finite model, one agent's log, or (for bound) a run, as batonq saved it.",
+        help="A finite model, one agent's log, a node's store, or (for bound) a run.",
         metavar="MODEL|LOG",
     ),
 ]
@@ -41,6 +41,9 @@ def bound(
         typer.Option(help="Declared bound h on what a cell hides, for the certificate."),
     ] = None,
     scalars: Annotated[int, typer.Option(help="Scalars a handoff, 1 or 2.")] = 1,
+    agent: Annotated[
+        str | None, typer.Option(help="Of a node's store: whose log; the only one by default.")
+    ] = None,
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
@@ -48,7 +51,7 @@ def bound(
     from batonq.bound.terms import bound as terms_of
     from batonq.icq.run import Run
 
-    given = _read(source)
+    given = _read(source, agent)
     if run is not None and (isinstance(given, Run) or not hasattr(given, "n_states")):
         raise DataError(f"--run: {source} is not a model, so no run on it can be measured")
     found = terms_of(
@@ -80,7 +83,7 @@ def refine(
     from batonq.bound.refine import refine as field_to_reveal
     from batonq.icq.run import Run
 
-    given = _read(source)
+    given = _read(source, agent)
     if isinstance(given, Run):
         raise DataError(f"{source}: a run has no fields; give a model or one agent's log")
     found = field_to_reveal(given, field, agent=agent, seed=seed)
@@ -98,12 +101,17 @@ def _finite(value: float | str | None) -> float | str | None:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _read(source: Path) -> FiniteICSMDP | Run | Log:
-    """Read a file of batonq's, whichever it is."""
+def _read(source: Path, agent: str | None = None) -> FiniteICSMDP | Run | Log:
+    """Read a file of batonq's, whichever it is; of a node's store, the log of `agent`."""
     from batonq.base.files import schema_of
     from batonq.icq import log, run
+    from batonq.node.schema import is_database
     from batonq.smdp import model
 
+    if is_database(source):
+        from batonq.node.export import read_log
+
+        return read_log(source, agent)
     schema = schema_of(source)
     if schema == model.SCHEMA:
         return model.FiniteICSMDP.load(source)

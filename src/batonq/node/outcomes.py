@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from asyncio import to_thread
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from batonq.base.errors import StoreError
 from batonq.node import asking, opening, quoting, revising, settling, trusting
 from batonq.node.core import ABSENT, Core
 from batonq.node.limits import Costs
 from batonq.node.results import Settled
 from batonq.node.standing import check
+
+logger = logging.getLogger(__name__)
 
 
 class Outcomes:
@@ -190,5 +194,8 @@ class Outcomes:
         yield
         core = self._core
         if core.store.last() - core.kept > core.every:
-            with core.lock:
+            try:
                 opening.checkpoint(core)
+            except StoreError as error:  # what was asked is done, and its event is stored
+                logger.warning("the state could not be kept, opening will take longer: %s", error)
+                core.kept = core.store.last()

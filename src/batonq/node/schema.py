@@ -84,6 +84,15 @@ def check_path(path: Path, *, read_only: bool, create: bool) -> None:
         raise StoreError(f"{path}: {_REMEDIES['SQLITE_NOTADB']}")
 
 
+def is_database(path: Path) -> bool:
+    """Whether there is an SQLite file at `path`."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_MAGIC)) == _MAGIC
+    except OSError:
+        return False
+
+
 def connect(path: Path, *, read_only: bool, create: bool) -> sqlite3.Connection:
     """Open a file with SQLite, without changing it yet.
 
