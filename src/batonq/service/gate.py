@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from batonq.service import headers as names
 from batonq.service.headers import Headers
-from batonq.service.limits import Buckets, check_length, read_body, replay, too_many
+from batonq.service.limits import CLOSE, Buckets, check_length, read_body, replay, too_many
 from batonq.service.problems import ProblemError, of_exception
 from batonq.service.security import SAFE_METHODS, SCOPE_KEY, Caller, Guard, address_of
 from batonq.service.settings import Settings
@@ -125,6 +125,8 @@ class Gate:
         if method in SAFE_METHODS:
             return receive
         media = _media_type(headers, path)
+        if names.LENGTH in headers and names.TRANSFER in headers:  # a proxy may go by the other
+            raise ProblemError(400, "Give a length or send chunks, not both.", CLOSE)
         check_length(headers.get(names.LENGTH), self._settings.body_limit)
         body = await read_body(receive, self._settings.body_limit, self._settings.body_seconds)
         if body is None:

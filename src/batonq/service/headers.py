@@ -14,6 +14,7 @@ HOST: Final = b"host"
 AUTHORIZATION: Final = b"authorization"
 TYPE: Final = b"content-type"
 LENGTH: Final = b"content-length"
+TRANSFER: Final = b"transfer-encoding"
 ENCODING: Final = b"content-encoding"
 ORIGIN: Final = b"origin"
 FETCH_SITE: Final = b"sec-fetch-site"
@@ -40,6 +41,7 @@ _WANTED: Final = _LISTS | {
     AUTHORIZATION,
     TYPE,
     LENGTH,
+    TRANSFER,
     ENCODING,
     ORIGIN,
     FETCH_SITE,

@@ -6,11 +6,14 @@ import asyncio
 import math
 from collections import OrderedDict
 from dataclasses import dataclass
+from typing import Final
 
 from starlette.types import Message, Receive
 
 from batonq.base.errors import ModelError
 from batonq.service.problems import ProblemError
+
+CLOSE: Final = {"Connection": "close"}  # what is left of the body will not be read
 
 
 @dataclass(frozen=True)
@@ -117,7 +120,7 @@ async def read_body(receive: Receive, limit: int, seconds: float) -> bytes | Non
                     return parts[0] if len(parts) == 1 else b"".join(parts)
     except TimeoutError:
         detail = f"The body did not come within {seconds:g} s."
-        raise ProblemError(408, detail, {"Connection": "close"}) from None
+        raise ProblemError(408, detail, CLOSE) from None
 
 
 def replay(body: bytes, receive: Receive) -> Receive:
@@ -136,4 +139,4 @@ def replay(body: bytes, receive: Receive) -> Receive:
 
 def _too_large(limit: int) -> ProblemError:
     detail = f"The body is larger than {limit} bytes; send less, or raise body_limit."
-    return ProblemError(413, detail, {"Connection": "close"})
+    return ProblemError(413, detail, CLOSE)

@@ -9,9 +9,9 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from batonq.base.errors import StoreError
 from batonq.node.core import MODES
 from batonq.node.team import Team
+from batonq.service.operations import numbers
 
 _SECONDS: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 _COUNTS: Final = (
@@ -108,14 +108,9 @@ class _Team:
         yield from self._stored()
 
     def _stored(self) -> Iterator[Metric]:
-        up = GaugeMetricFamily("batonq_store_up", "Whether the store can be read")
-        try:
-            numbers = self._team.store.count_open(), self._team.store.last()
-        except StoreError:
-            up.add_metric([], 0.0)
-            yield up
-            return
-        up.add_metric([], 1.0)
-        yield up
-        yield GaugeMetricFamily("batonq_open", "Handoffs that are not closed", value=numbers[0])
-        yield GaugeMetricFamily("batonq_events", "Number of the last event", value=numbers[1])
+        found = numbers(self._team)
+        up = float(found is not None)
+        yield GaugeMetricFamily("batonq_store_up", "Whether the store can be read", value=up)
+        if found is not None:
+            yield GaugeMetricFamily("batonq_events", "Number of the last event", value=found[0])
+            yield GaugeMetricFamily("batonq_open", "Handoffs that are not closed", value=found[1])

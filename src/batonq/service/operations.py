@@ -7,7 +7,7 @@ import json
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, ParamSpec, TypeVar
 
-from batonq.base.errors import BatonqError, DataError, UnknownError
+from batonq.base.errors import BatonqError, DataError, StoreError, UnknownError
 from batonq.node.event import ANSWER, DECISION, EXPIRY, IMPORT, OUTCOME, QUOTE, REALISED, once
 from batonq.node.results import Settled
 from batonq.node.standing import standing
@@ -117,6 +117,15 @@ async def receive(team: Team, body: models.Receive, threads: bool) -> Document:
         raise DataError(f"artifact: agent '{body.receiver}' cannot read it") from error
     code = quote.value if quote.code is None else quote.code
     return Answer(body.handoff_id, code, quote.bits).document()
+
+
+def numbers(team: Team) -> tuple[int, int] | None:
+    """Number of the last event and of open handoffs; None if the store cannot be read."""
+    try:
+        team.store.find(once(DECISION, "-"))  # goes to the medium; the numbers may be at hand
+        return team.store.last(), team.store.count_open()
+    except StoreError:
+        return None
 
 
 def recorded(team: Team, handoff_id: str) -> Document:

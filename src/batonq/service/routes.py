@@ -240,24 +240,19 @@ async def declaration(request: Request) -> Response:
 async def health(request: Request) -> Response:
     """Needs no token; tells more with it. 503 if the store cannot be read."""
     team = node_of(request).team
-    found: dict[str, Any] = {"status": "ok"}
-    try:
-        events, count = team.store.last(), team.store.count_open()
-        team.store.find("decision:health")
-    except StoreError:
-        found["status"] = "failing"
-    else:
-        found |= {"events": events, "open": count}
-    if caller(request).kind != "control":
-        return answer({"status": found["status"]}, 200 if found["status"] == "ok" else 503)
-    found |= {
-        "name": team.core.name,
-        "version": __version__,
-        "mode": team.mode,
-        "agents": list(team.agents),
-        "peers": list(team.peers),
-    }
-    return answer(found, 200 if found["status"] == "ok" else 503)
+    numbers = operations.numbers(team)
+    found: dict[str, Any] = {"status": "ok" if numbers else "failing"}
+    if caller(request).kind == "control":
+        if numbers:
+            found |= {"events": numbers[0], "open": numbers[1]}
+        found |= {
+            "name": team.core.name,
+            "version": __version__,
+            "mode": team.mode,
+            "agents": list(team.agents),
+            "peers": list(team.peers),
+        }
+    return answer(found, 200 if numbers else 503)
 
 
 @router.get(

@@ -155,12 +155,14 @@ def _bound(host: str, port: int) -> socket.socket:
     Raises:
         ModelError: if it cannot be had.
     """
+    if not 0 <= port <= 65_535:
+        raise ModelError(f"port {port}: give 1 to 65535, or 0 for any that is free")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         listening = socket.socket(family, kind, protocol)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise ModelError(f"host {host}, port {port}: no such address ({error})") from error
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
