@@ -113,7 +113,7 @@ def test_the_overview_says_it_all_without_a_script(team: Team, client: httpx.Cli
         assert words in page.text, words
     assert {"href": f"/handoffs/{first}", "data-key": f"handoff-{first}"} in page.all("a")
     assert len(page.all("svg")) >= 2
-    live = next(one for one in page.all("div") if "data-stream" in one)
+    live = next(one for one in page.all("span") if "data-stream" in one)
     assert "hidden" in live  # what needs the script shows only with it
     actions = {one["action"] for one in page.all("form")}
     assert actions == {"/mode", "/peers/far/quarantine"}
@@ -351,6 +351,9 @@ def test_with_a_token_a_browser_logs_in_first(team: Team) -> None:
         assert team.mode == "observe"
         with client.stream("GET", "/events") as stream:
             assert csrf(next(parts_of(stream))["status"]) == csrf(shown.text)
+        assert "/logout" in [one["action"] for one in Page(shown.text).all("form")]
+        client.post("/logout", data={"csrf": csrf(shown.text)})
+        assert client.get("/", headers=asks).headers["location"] == "/login"
 
 
 def test_versions_are_promoted_and_gone_back_to(team: Team, client: httpx.Client) -> None:

@@ -54,13 +54,20 @@ class Pages:
         with self._lock:
             self._view = None
 
-    def frame(self, csrf: str, here: str, stream: str = "") -> dict[str, Any]:
-        """What every page needs: who it is of, where it is, its token, where its news come from."""
-        names = list(self._team.agents)
+    def frame(self, csrf: str, session: bool, here: str, stream: str = "") -> dict[str, Any]:
+        """What every page needs.
+
+        Args:
+            csrf: what its forms must carry.
+            session: whether who looks can log out.
+            here: which page it is.
+            stream: where its news come from; "" if it has none.
+        """
         return {
             "node": self._team.core.name,
-            "agents": names,
+            "agents": list(self._team.agents),
             "csrf": csrf,
+            "session": session,
             "here": here,
             "stream": stream,
         }

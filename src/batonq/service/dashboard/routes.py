@@ -20,6 +20,7 @@ from batonq.service.dashboard.pages import Pages
 from batonq.service.dashboard.stream import Streams
 
 Asked = Callable[[Request], Any]
+Frame = Callable[..., dict[str, Any]]  # of a request, a page and its stream (`Pages.frame`)
 MOST_BODY: Final = 16_384  # bytes of a form
 
 
@@ -35,15 +36,21 @@ def dashboard(
 
     Args:
         team: the node.
-        viewer: who looks: raises if they may not, else returns something with a `name`.
+        viewer: who looks: raises if they may not, else returns something with a `name`, and the
+            `kind` "viewer" if they can log out.
         csrf: the token that a form of this caller must carry in a field `csrf`.
         closing: whether the server is shutting down; streams end then.
     """
     pages = Pages(team)
-    router = APIRouter(dependencies=[Depends(viewer)], route_class=_page_route(pages, csrf))
-    _add_pages(router, pages, csrf)
+
+    def frame(request: Request, here: str, stream: str = "") -> dict[str, Any]:
+        session = getattr(viewer(request), "kind", "") == "viewer"
+        return pages.frame(csrf(request), session, here, stream)
+
+    router = APIRouter(dependencies=[Depends(viewer)], route_class=_page_route(frame))
+    _add_pages(router, pages, frame)
     _add_acts(router, team, pages, viewer, csrf)
-    _add_stream(router, pages, csrf, closing)
+    _add_stream(router, pages, frame, closing)
     whole = APIRouter(include_in_schema=False)
     whole.include_router(router)
 
@@ -57,7 +64,7 @@ def dashboard(
     return whole
 
 
-def _add_stream(router: APIRouter, pages: Pages, csrf: Asked, closing: Callable[[], bool]) -> None:
+def _add_stream(router: APIRouter, pages: Pages, frame: Frame, closing: Callable[[], bool]) -> None:
     streams = Streams(pages, closing)
 
     @router.get("/events")
@@ -74,19 +81,18 @@ def _add_stream(router: APIRouter, pages: Pages, csrf: Asked, closing: Callable[
         if context is None:
             raise UnknownError(f"page {page!r}: has no stream")
         await run_in_threadpool(context)
-        return streams.open(page, context, pages.frame(csrf(request), ""))
+        return streams.open(page, context, frame(request, ""))
 
 
-def _add_pages(router: APIRouter, pages: Pages, csrf: Asked) -> None:
+def _add_pages(router: APIRouter, pages: Pages, frame: Frame) -> None:
     @router.get("/")
     def overview(request: Request) -> Response:
-        frame = pages.frame(csrf(request), "/", "/events")
-        return rendering.page("overview", frame | pages.overview())
+        return rendering.page("overview", frame(request, "/", "/events") | pages.overview())
 
     @router.get("/peers")
     def peers(request: Request) -> Response:
-        frame = pages.frame(csrf(request), "/peers", "/events?page=peers")
-        return rendering.page("peers", frame | pages.peers())
+        base = frame(request, "/peers", "/events?page=peers")
+        return rendering.page("peers", base | pages.peers())
 
     @router.get("/agents/{name}")
     def agent(
@@ -97,14 +103,14 @@ def _add_pages(router: APIRouter, pages: Pages, csrf: Asked) -> None:
         page: Annotated[int, Query(ge=1, le=1_000_000_000)] = 1,
     ) -> Response:
         stream = f"/events?page=agent&name={name}"
-        frame = pages.frame(csrf(request), f"agent {name}", stream)
+        base = frame(request, f"agent {name}", stream)
         told = pages.agent(name) | pages.table(name, q, sort, page)
-        return rendering.page("agent", frame | told)
+        return rendering.page("agent", base | told)
 
     @router.get("/handoffs/{handoff_id:path}")
     def handoff(request: Request, handoff_id: str) -> Response:
-        frame = pages.frame(csrf(request), "handoff")
-        return rendering.page("handoff", frame | pages.handoff(handoff_id))
+        base = frame(request, "handoff")
+        return rendering.page("handoff", base | pages.handoff(handoff_id))
 
 
 def _add_acts(router: APIRouter, team: Team, pages: Pages, viewer: Asked, csrf: Asked) -> None:
@@ -158,7 +164,7 @@ def _add_acts(router: APIRouter, team: Team, pages: Pages, viewer: Asked, csrf: 
         return await done(request, lambda _: acts.judge(team, name, "release"))
 
 
-def _page_route(pages: Pages, csrf: Asked) -> type[APIRoute]:
+def _page_route(frame: Frame) -> type[APIRoute]:
     """Routes whose errors are pages."""
 
     class PageRoute(APIRoute):
@@ -172,9 +178,9 @@ def _page_route(pages: Pages, csrf: Asked) -> type[APIRoute]:
                     found = problems.of_error(error)
                     if isinstance(error, StoreError):
                         found["detail"] = acts.STORE_FAILED
-                    frame = pages.frame(str(csrf(request)), "error")
+                    base = frame(request, "error")
                     more = {"title": found["title"], "detail": found["detail"], "back": "/"}
-                    return rendering.page("error", frame | more, found["status"])
+                    return rendering.page("error", base | more, found["status"])
 
             return told
 

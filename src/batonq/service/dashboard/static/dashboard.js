@@ -16,6 +16,7 @@
   /* How to find an element again in the new copy of its part. */
   function handle(element) {
     if (element.id) return "#" + CSS.escape(element.id);
+    if (element.tagName === "SUMMARY") return "#" + CSS.escape(element.parentElement.id) + " > summary";
     for (const name of ["data-key", "href", "aria-label"]) {
       const value = element.getAttribute(name);
       if (value) return "[" + name + "=\"" + CSS.escape(value) + "\"]";
@@ -23,16 +24,43 @@
     return null;
   }
 
+  /* News of parts that must not move now: by part, the latest. */
+  const held = new Map();
+
+  function release(part) {
+    const html = held.get(part);
+    held.delete(part);
+    if (html !== undefined) replace(part, html);
+  }
+
+  function hold(part, html) {
+    if (!held.has(part)) {
+      part.addEventListener("focusout", () => setTimeout(() => release(part)), { once: true });
+      part.addEventListener("mouseleave", () => release(part), { once: true });
+    }
+    held.set(part, html);
+  }
+
   function replace(part, html) {
     const active = part.contains(document.activeElement) ? document.activeElement : null;
-    /* A half-filled field is left alone until it is left. */
-    if (active && /^(INPUT|SELECT|TEXTAREA)$/.test(active.tagName)) return;
     const again = active && handle(active);
+    const fresh = document.createElement("template");
+    fresh.innerHTML = html;
+    /* Not under the pointer where it matters, nor where what has the focus would be gone. */
+    const pointed = part.hasAttribute("data-steady") && part.matches(":hover");
     const open = [...part.querySelectorAll("details[open][id]")].map((one) => one.id);
+    const next = again && fresh.content.querySelector(again);
+    const folded = next && next.tagName !== "SUMMARY" && next.closest("details");
+    const lost = active && (!next || (folded && !open.includes(folded.id)));
+    if (pointed || lost) {
+      hold(part, html);
+      return;
+    }
     const scrolled = [...part.querySelectorAll(".scroll[aria-label]")]
       .filter((one) => one.scrollLeft > 0)
       .map((one) => [handle(one), one.scrollLeft]);
-    part.innerHTML = html;
+    held.delete(part);
+    part.replaceChildren(fresh.content);
     for (const id of open) {
       const one = document.getElementById(id);
       if (one) one.open = true;
@@ -41,8 +69,7 @@
       const one = part.querySelector(which);
       if (one) one.scrollLeft = left;
     }
-    const found = again && part.querySelector(again);
-    if (found) found.focus({ preventScroll: true });
+    if (next) next.focus({ preventScroll: true });
   }
 
   function heard() {
