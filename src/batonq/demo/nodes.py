@@ -29,6 +29,7 @@ STEP: Final = 0.05  # constant: what a receiver quotes moves while it learns
 QUOTES: Final = (-1.0, 1.0)
 SECONDS: Final = 30.0  # to come up
 GRACE: Final = 10.0  # seconds to stop
+IMPATIENT: Final = 1.0  # seconds for an answer while it comes up
 PAUSE: Final = 0.02  # seconds between two looks whether it is up
 
 
@@ -85,11 +86,17 @@ class Node:
         until = time.monotonic() + SECONDS
         while time.monotonic() < until:
             self.check()
-            with suppress(OSError, HTTPException), Line(self) as line:
-                line.call("GET", "/v1/health")
+            if self._answers():
                 return
             time.sleep(PAUSE)
         raise NodeError(f"agent '{self.agent}': its node did not answer in {SECONDS:g} s")
+
+    def _answers(self) -> bool:
+        """Whether it answers, and not somebody else who had the port before."""
+        with Line(self, IMPATIENT) as line, suppress(OSError, HTTPException, ValueError, NodeError):
+            health = line.call("GET", "/v1/health")
+            return isinstance(health, dict) and health.get("name") == self.agent
+        return False
 
     def check(self) -> None:
         """Raise a NodeError if its process has ended by itself."""
@@ -142,16 +149,18 @@ class Line:
 
         Raises:
             OSError, HTTPException: if the node is not there, or goes away meanwhile.
+            ValueError: if the answer is no JSON.
             NodeError: if it refuses.
         """
-        content = None if body is None else json.dumps(body)
         try:
-            self._connection.request(method, path, content, self._headers)
+            sent = None if body is None else json.dumps(body)
+            self._connection.request(method, path, sent, self._headers)
             response = self._connection.getresponse()
-            answer = json.loads(response.read())
+            content = response.read()
         except (OSError, HTTPException):
             self._connection.close()
             raise
+        answer = json.loads(content)
         if response.status != 200:
             told = f"{response.status} {answer.get('detail', '')}"
             raise NodeError(f"agent '{self._node.agent}': {path} answered {told}")
