@@ -19,7 +19,10 @@ WRITER = """
 import os, sys
 sys.path.insert(0, sys.argv[2])
 from store_kinds import decide, event, settle
+from batonq.node import openness
 from batonq.node.store import SqliteStore
+
+openness.BATCH = 10
 
 def say(word, seq):
     os.write(1, f"{word} {seq}\\n".encode())

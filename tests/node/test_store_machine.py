@@ -8,8 +8,9 @@ from pathlib import Path
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from batonq.node import openness
 from batonq.node.event import DECISION, OUTCOME, REVISION, DuplicateError, Event, once
 from batonq.node.memory import MemoryStore
 from batonq.node.store import SqliteStore
@@ -18,6 +19,9 @@ from batonq.wire import chain
 HANDOFFS = st.sampled_from(["h1", "h2", "h3", "h4"])
 TIMES = st.sampled_from([0.0, 1.0, 2.5, 9.0])
 JSON = st.sampled_from([{}, {"a": 1}, {"a": [0.1, None], "b": {"c": "é"}}])
+
+
+BATCHES = (1, 4, 1_000)
 
 
 class Stores(RuleBasedStateMachine):
@@ -29,7 +33,11 @@ class Stores(RuleBasedStateMachine):
         self.file = SqliteStore.open(self.folder / "node.db")
         self.memory = MemoryStore()
         self.inside: list[tuple[object, object]] = []
-        self.decided: set[str] = set()
+        self.usual = openness.BATCH
+
+    @initialize(batch=st.sampled_from(BATCHES))
+    def batch(self, batch):
+        self.usual, openness.BATCH = openness.BATCH, batch
 
     def both(self, call):
         results = []
@@ -114,6 +122,7 @@ class Stores(RuleBasedStateMachine):
         for store in (self.file, self.memory):
             verdict = chain.verify(store.rows())
             assert (verdict.bad, verdict.rows) == (None, store.last())
+        openness.BATCH = self.usual
         self.file.close()
         shutil.rmtree(self.folder)
 

@@ -8,7 +8,8 @@ import pytest
 from store_kinds import decide, event, program, settle
 
 from batonq.base.errors import StoreError, WireError
-from batonq.node.event import DECISION, QUOTE
+from batonq.node import openness
+from batonq.node.event import DECISION, OUTCOME, QUOTE
 from batonq.node.store import SqliteStore
 from batonq.wire import chain
 
@@ -169,12 +170,14 @@ def test_creating_without_room_says_so(path):
     store.close()
 
 
-def test_interrupted_at_any_point_the_counts_are_those_of_the_file(path):
-    """Ctrl-C comes between two steps of an append; what follows is in step with the file."""
+@pytest.mark.parametrize("batch", [1, 3, 1000])
+def test_interrupted_at_any_point_the_counts_are_those_of_the_file(path, monkeypatch, batch):
+    """Ctrl-C comes after any statement; what follows is in step with the file."""
+    monkeypatch.setattr(openness, "BATCH", batch)
     store = SqliteStore.open(path)
-    real, calls = store._base.execute, []
-
-    for stop in range(12):
+    real = store._base.execute
+    stops = 0
+    for stop in range(40):
         left = [stop]
 
         def execute(*arguments, left=left):
@@ -192,13 +195,44 @@ def test_interrupted_at_any_point_the_counts_are_those_of_the_file(path):
             decide(store, f"b{stop}")
             settle(store, f"b{stop}")
         except KeyboardInterrupt:
-            calls.append(stop)
+            stops += 1
         store._base.execute = real
-        stored = store._base.stored()
-        assert store._base.latest == stored
+        assert store._base.latest == store._base.stored()
         store.append(event(QUOTE, f"c{stop}"))
-    assert len(calls) > 8
+        assert store.count_open() == len(open_handoffs(store))
+        assert store.open_before(9.0, 99) == open_handoffs(store)
+    assert stops >= 6  # begin, two events, commit, two events; more where marks are settled
     assert chain.verify(store.rows()).bad is None
+    store.close()
+
+
+def open_handoffs(store):
+    closed = {one.handoff_id for one in store.events() if one.kind == OUTCOME}
+    decided = [one.handoff_id for one in store.events() if one.kind == DECISION]
+    return [one for one in decided if one not in closed]
+
+
+def test_marks_that_cannot_be_brought_up_to_date_fail_nothing(path, monkeypatch):
+    monkeypatch.setattr(openness, "BATCH", 4)
+    store = SqliteStore.open(path)
+    for k in range(3):
+        decide(store, f"h{k}")
+        settle(store, f"h{k}")
+        if k == 0:
+            decide(store, "open")
+    failing = "CREATE TEMP TRIGGER no BEFORE UPDATE ON event BEGIN SELECT RAISE(FAIL, 'no'); END"
+    store._base.execute(failing)
+    for k in range(3, 9):
+        decide(store, f"h{k}")
+        settle(store, f"h{k}")
+    assert (store.count_open(), store.open_before(9.0, 99)) == (1, ["open"])
+    store._base.execute("DROP TRIGGER no")
+    settle(store, "open")
+    decide(store, "last")
+    assert (store.count_open(), store.open_before(9.0, 99)) == (1, ["last"])
+    store.close()
+    store = SqliteStore.open(path)
+    assert (store.count_open(), store.open_before(9.0, 99)) == (1, ["last"])
     store.close()
 
 

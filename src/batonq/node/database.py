@@ -7,6 +7,7 @@ reads what may yet be undone.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from threading import RLock
@@ -29,6 +30,8 @@ class Database:
         path: its file.
         latest: of the events stored; goes back when a transaction is undone.
         lock: held by every call, and throughout a transaction.
+        undone: called after events were undone, with the number of the last one left; with None if
+            it is not known what was kept.
         execute: runs a statement; `read` and `write` also translate errors.
     """
 
@@ -37,6 +40,7 @@ class Database:
         self.path = path
         self.lock = RLock()
         self.execute = connection.execute
+        self.undone: Callable[[int | None], None] = lambda _seq: None
         self._connection = connection
         self._begun: list[Latest] = []  # of each transaction begun, what it started from
         self._broken = False  # a write in the present transaction failed: none will be kept
@@ -92,6 +96,19 @@ class Database:
             except BaseException as error:
                 raise self.given_up(error) from error
 
+    def write_many(self, statement: str, values: Iterable[tuple[object, ...]]) -> None:
+        """Run a statement for each of `values`.
+
+        Raises:
+            StoreError: if it cannot be written.
+        """
+        with self.lock:
+            self.alone()
+            try:
+                self._connection.executemany(statement, values)
+            except BaseException as error:
+                raise self.given_up(error) from error
+
     def given_up(self, error: BaseException) -> BaseException:
         """After a write that failed: keep nothing of it; returns what to raise."""
         if self._begun:
@@ -100,6 +117,7 @@ class Database:
             with suppress(sqlite3.Error):  # what was wrong already is what is told
                 self.roll_back()
                 self.latest = self.stored()
+                self.undone(None)
         return explain(self.path, error) if isinstance(error, sqlite3.Error) else error
 
     def roll_back(self) -> None:
@@ -137,7 +155,7 @@ class Database:
                 self.execute("COMMIT")
                 return
             self.roll_back()
-            self.latest = started
+            self._back_to(started)
         except BaseException as error:
             raise self.given_up(error) from error
         finally:
@@ -148,12 +166,16 @@ class Database:
                 "do it again"
             )
 
+    def _back_to(self, started: Latest) -> None:
+        self.latest = started
+        self.undone(started[0])
+
     def _end_inner(self, depth: int, started: Latest, failed: bool) -> None:
         if self._broken:
             return  # the outermost one will undo it
         if failed:
             self.execute(f"ROLLBACK TO s{depth}")
-            self.latest = started
+            self._back_to(started)
         self.execute(f"RELEASE s{depth}")
 
 

@@ -79,7 +79,7 @@ class Store(Protocol):
         Its time is raised to that of the event before it if a clock jumped back.
 
         Args:
-            event: what to keep; its `seq` is not read.
+            event: what to keep; its `seq` is not read, its body must not be changed afterwards.
             opens: mark its handoff open; the event is its decision.
             closes: mark its handoff closed.
 

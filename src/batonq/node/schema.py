@@ -24,7 +24,8 @@ TABLES: Final = (
         seq INTEGER PRIMARY KEY, at REAL NOT NULL, open INTEGER, kind TEXT NOT NULL,
         agent TEXT NOT NULL, handoff_id TEXT NOT NULL, once TEXT NOT NULL UNIQUE,
         digest BLOB NOT NULL, link BLOB NOT NULL, salt BLOB, body TEXT)""",
-    "CREATE INDEX event_open ON event(open) WHERE open IS NOT NULL",
+    "CREATE TABLE opened(upto INTEGER NOT NULL, count INTEGER NOT NULL, oldest INTEGER NOT NULL)",
+    "INSERT INTO opened VALUES(0, 0, 1)",
     """CREATE TABLE outbox(
         place INTEGER PRIMARY KEY, handoff_id TEXT NOT NULL UNIQUE, receiver TEXT NOT NULL,
         artifact TEXT NOT NULL)""",

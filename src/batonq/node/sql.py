@@ -8,7 +8,18 @@ APPEND: Final = (
     "INSERT INTO event(seq, at, open, kind, agent, handoff_id, once, digest, link, salt, body)"
     " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
-CLOSE: Final = "UPDATE event SET open=NULL WHERE once=? AND open IS NOT NULL"
+# Which handoffs are open: see `openness`.
+OPENED: Final = "SELECT upto, count, oldest FROM opened"
+SET_OPENED: Final = "UPDATE opened SET upto=?, count=?, oldest=?"
+CLOSED_SINCE: Final = "SELECT handoff_id, seq FROM event WHERE seq>? AND open=-1"
+MARK: Final = "SELECT open FROM event WHERE once=?"
+UNMARK: Final = "UPDATE event SET open=NULL WHERE once=?"
+MARKED: Final = (
+    "SELECT seq, handoff_id FROM event WHERE seq>=? AND seq<=? AND open=1 ORDER BY seq LIMIT ?"
+)
+COUNT_OPEN: Final = (
+    "SELECT count + (SELECT coalesce(sum(open), 0) FROM event WHERE seq>upto) FROM opened"
+)
 FIND: Final = "SELECT kind, agent, handoff_id, once, at, body, seq FROM event WHERE once=?"
 BETWEEN: Final = (
     "SELECT kind, agent, handoff_id, once, at, body, seq FROM event "
@@ -27,10 +38,7 @@ ROWS: Final = (
     " WHERE seq>? ORDER BY seq LIMIT ?"
 )
 LATEST: Final = "SELECT seq, at, link FROM event ORDER BY seq DESC LIMIT 1"
-COUNT_OPEN: Final = "SELECT count(*) FROM event WHERE open IS NOT NULL"
-OLDEST_OPEN: Final = (
-    "SELECT handoff_id, at FROM event WHERE open IS NOT NULL ORDER BY open, seq LIMIT ?"
-)
+TIME: Final = "SELECT at FROM event WHERE seq=?"
 TO_SEND: Final = (
     "INSERT INTO outbox(handoff_id, receiver, artifact) VALUES(?, ?, ?)"
     " ON CONFLICT(handoff_id) DO UPDATE SET receiver=excluded.receiver, artifact=excluded.artifact"
@@ -45,8 +53,9 @@ STATE: Final = "SELECT seq, body FROM state WHERE name=?"
 STATES: Final = "SELECT name FROM state ORDER BY name"
 FORGET_CLOSED: Final = (
     "UPDATE event SET body=NULL, salt=NULL WHERE body IS NOT NULL AND seq<=?"
-    " AND handoff_id<>'' AND handoff_id NOT IN (SELECT handoff_id FROM event"
-    " WHERE open IS NOT NULL UNION ALL SELECT handoff_id FROM event WHERE seq>?)"
+    " AND handoff_id<>'' AND handoff_id NOT IN (SELECT handoff_id FROM event WHERE open=1"
+    " EXCEPT SELECT handoff_id FROM event WHERE open=-1)"
+    " AND handoff_id NOT IN (SELECT handoff_id FROM event WHERE seq>?)"
 )
 CHOSEN: Final = "CREATE TEMP TABLE chosen(handoff_id TEXT PRIMARY KEY)"
 CHOOSE: Final = "INSERT OR IGNORE INTO temp.chosen VALUES(?)"

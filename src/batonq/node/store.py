@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+from collections import OrderedDict
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,9 +20,11 @@ from batonq.node import schema, sql
 from batonq.node.database import Database
 from batonq.node.event import DECISION, REVISION, DuplicateError, Event, once
 from batonq.node.lock import Lock
+from batonq.node.openness import Openness
 from batonq.wire import chain
 
 DURABILITY: Final = ("normal", "full")
+RECENT: Final = 512  # events kept at hand
 _PAGE: Final = 500  # rows read at a time, so that no reader holds back the write-ahead log
 
 
@@ -37,6 +40,11 @@ class SqliteStore:
         self.path = path
         self._base = Database(path, connection, writes=lock is not None)
         self._lock = lock
+        self._recent: OrderedDict[str, tuple[Event, bool]] = OrderedDict()  # by once; opened?
+        self._openness = Openness(self._base)
+        if lock is not None:
+            self._openness.load()
+        self._base.undone = self._undone
 
     @staticmethod
     def open(
@@ -92,44 +100,48 @@ class SqliteStore:
 
     def append(self, event: Event, *, opens: bool = False, closes: bool = False) -> int:
         """See `Store.append`."""
-        base = self._base
+        base, name = self._base, (event.kind, event.agent, event.handoff_id, event.once)
         salt = os.urandom(chain.SALT_BYTES)
         body = _text(event.body, event.once)
         digest = chain.digest(salt, body)
         with base.lock:
-            alone = base.alone()
+            if base.alone() and self._openness.is_due(base.latest[0]):
+                self._settle_marks()
             seq, at, previous, count = base.latest
             seq += 1
             at = max(at, event.at)
-            name = event.kind, event.agent, event.handoff_id, event.once
-            is_open = 1 if opens and not closes else None
+            mark = None
             try:
-                link = chain.link(previous, seq, at, *name, digest)
-                if alone and closes:
-                    base.execute("BEGIN IMMEDIATE")
-                base.execute(sql.APPEND, (seq, at, is_open, *name, digest, link, salt, body))
                 if closes:
-                    decision = once(DECISION, event.handoff_id)
-                    count -= base.execute(sql.CLOSE, (decision,)).rowcount
-                    if alone:
-                        base.execute("COMMIT")
-                base.latest = seq, at, link, count + (is_open or 0)
+                    mark = -1 if not opens and self._is_open(event.handoff_id) else None
+                elif opens:
+                    mark = 1
+                link = chain.link(previous, seq, at, *name, digest)
+                base.execute(sql.APPEND, (seq, at, mark, *name, digest, link, salt, body))
+                base.latest = seq, at, link, count + (mark or 0)
+                if mark == -1:
+                    self._openness.closed(event.handoff_id, seq)
             except UnicodeEncodeError as error:
                 raise WireError(f"{event.once!a}: a name is not Unicode text") from error
             except sqlite3.IntegrityError as error:
-                if alone and closes:
-                    base.roll_back()
                 stored = self.find(event.once)
                 if stored is None:
                     raise base.given_up(error) from error
                 raise DuplicateError(stored) from None
             except BaseException as error:
                 raise base.given_up(error) from error
+            self._recent[event.once] = Event(*name, at, event.body, seq), mark == 1
+            if len(self._recent) > RECENT:
+                self._recent.popitem(last=False)
         return seq
 
     def find(self, once: str) -> Event | None:
         """See `Store.find`."""
-        found = self._base.read(sql.FIND, once)
+        with self._base.lock:
+            recent = self._recent.get(once)
+            if recent is not None:
+                return recent[0]
+            found = self._base.read(sql.FIND, once)
         return self._event(found[0]) if found else None
 
     def revisions(self, handoff_id: str) -> list[Event]:
@@ -160,9 +172,10 @@ class SqliteStore:
 
     def open_before(self, at: float, limit: int) -> list[str]:
         """See `Store.open_before`."""
-        # Times do not decrease with the number: those before `at` are the first ones.
-        oldest = self._base.read(sql.OLDEST_OPEN, limit)
-        return [handoff_id for handoff_id, opened in oldest if opened < at]
+        with self._base.lock:
+            if self._lock is None:
+                self._openness.load()  # another process may be writing
+            return self._openness.before(self._last_before(at), limit)
 
     def count_open(self) -> int:
         """See `Store.count_open`."""
@@ -172,6 +185,9 @@ class SqliteStore:
 
     def transaction(self) -> AbstractContextManager[None]:
         """See `Store.transaction`."""
+        with self._base.lock:
+            if self._base.alone() and self._openness.is_due(self._base.latest[0]):
+                self._settle_marks()
         return self._base.transaction()
 
     def to_send(self, handoff_id: str, receiver: str, artifact: Json) -> None:
@@ -222,6 +238,7 @@ class SqliteStore:
                 count = self._base.write(sql.FORGET_CHOSEN, upto)
                 self._base.write(sql.CHOSEN_NO_MORE)
             self._base.write(sql.FORGET_UNSENT)
+            self._recent.clear()
         return count
 
     def scrub(self) -> None:
@@ -248,6 +265,34 @@ class SqliteStore:
         self._base.close()
         if self._lock is not None:
             self._lock.release()
+
+    def _settle_marks(self) -> None:
+        with suppress(StoreError):  # what is to be stored may still have room
+            self._openness.settle()
+
+    def _undone(self, seq: int | None) -> None:
+        self._recent.clear()
+        if seq is None:
+            self._openness.load()
+        else:
+            self._openness.undo(seq)
+
+    def _is_open(self, handoff_id: str) -> bool:
+        decision = self._recent.get(once(DECISION, handoff_id))
+        if decision is not None and not decision[1]:
+            return False
+        return self._openness.is_open(handoff_id, known=decision is not None)
+
+    def _last_before(self, at: float) -> int:
+        """Number of the last event before `at`; times do not decrease with the number."""
+        low, high = 0, self.last()
+        while low < high:
+            middle = (low + high + 1) // 2
+            if self._base.read(sql.TIME, middle)[0][0] < at:
+                low = middle
+            else:
+                high = middle - 1
+        return low
 
     def _event(self, row: Any) -> Event:
         kind, agent, handoff_id, name, at, body, seq = row
