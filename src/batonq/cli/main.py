@@ -15,7 +15,7 @@ import typer
 
 from batonq import __version__
 from batonq.base.errors import BatonqError
-from batonq.cli import audit, bound, data, node, report, run
+from batonq.cli import audit, bound, data, demo, node, report, run
 
 BAD_INPUT: Final = 2
 FAILURE: Final = 1
@@ -27,6 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command("demo")(demo.demo)
 app.add_typer(run.app, name="run")
 app.command("report")(report.report)
 app.command("bound")(bound.bound)
