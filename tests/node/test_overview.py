@@ -282,7 +282,7 @@ def test_memory_is_bounded_however_many_events_come() -> None:
     assert max(len(one.targets) for one in fold.agents.values()) <= NAMES + 1
     assert all(len(one.recent) <= RECENT for one in fold.agents.values())
     assert len(fold._cache) <= CACHE
-    assert all(len(one["y"]) == LONGEST for one in fold.latest.values())
+    assert all(len(one["y"]) == LONGEST for one in fold.decisions())
     assert sum(one.decisions for one in fold.curve.bins) == n
     points = fold.curve.points(fold.seq)
     assert sum(one.outcomes for one in points) == n

@@ -182,7 +182,7 @@ class Watch:
             agents=tuple(self._agent(name) for name in names),
             edges=edges_of(fold.agents),
             curve=fold.curve.points(fold.seq),
-            decisions=tuple(dict(one) for one in reversed(fold.latest.values())),
+            decisions=tuple(fold.decisions()),
             peers=tuple(self._peer(name) for name in list(core.peers)),
             units=core.declaration.document(),
             rounding=_rounding(core),

@@ -10,7 +10,7 @@ import json
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from batonq.base.files import Json
 from batonq.node import event as kinds
@@ -25,6 +25,8 @@ NAMES: Final = 256  # agents, peers, and targets of an agent counted apart; the 
 MOST: Final = 32  # actions of a decision shown
 LONGEST: Final = 512  # characters of a text that is shown
 OTHERS: Final = "(others)"
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -57,7 +59,7 @@ class Fold:
         curve: the learning curve.
         agents: by name, counts.
         peers: by name, counts.
-        latest: the last `LATEST` decisions with what came of them, oldest first.
+        latest: the last `LATEST` decisions, oldest first, each with what came of it.
         unsettled: handoffs without an outcome that did not expire.
         counts: how many events of each kind.
     """
@@ -68,7 +70,7 @@ class Fold:
         self.curve = Curve()
         self.agents: dict[str, AgentSums] = {}
         self.peers: dict[str, PeerSums] = {}
-        self.latest: OrderedDict[str, dict[str, Json]] = OrderedDict()
+        self.latest: OrderedDict[str, tuple[Event, dict[str, Json]]] = OrderedDict()
         self.unsettled = 0
         self.counts: dict[str, int] = {}
         self._find = store.find
@@ -83,6 +85,10 @@ class Fold:
         handler = _HANDLERS.get(event.kind)
         if handler is not None and event.body:
             handler(self, event)
+
+    def decisions(self) -> list[dict[str, Json]]:
+        """The latest decisions with why and what came of them, newest first, texts cut."""
+        return [{**_shown(event), **came} for event, came in reversed(self.latest.values())]
 
     def to_json(self) -> Json:
         """All sums; not the latest decisions, which `load` reads again, as some may be erased."""
@@ -125,8 +131,8 @@ class Fold:
         window = self.curve.at(event)
         window.decisions += 1
         window.explored += body["explored"]
-        self.latest[event.handoff_id] = _shown(event)
-        while len(self.latest) > LATEST:
+        self.latest[event.handoff_id] = event, {}
+        if len(self.latest) > LATEST:
             self.latest.popitem(last=False)
 
     def _outcome(self, event: Event) -> None:
@@ -219,16 +225,14 @@ class Fold:
         return earlier is not None and earlier.seq < event.seq
 
     def _agent(self, name: str) -> AgentSums:
-        name = name if name in self.agents or len(self.agents) < NAMES else OTHERS
-        return self.agents.setdefault(name, AgentSums())
+        return _among(self.agents, name, AgentSums)
 
     def _peer(self, name: str) -> PeerSums:
-        name = name if name in self.peers or len(self.peers) < NAMES else OTHERS
-        return self.peers.setdefault(name, PeerSums())
+        return _among(self.peers, name, PeerSums)
 
     def _remember(self, event: Event) -> None:
         self._cache[event.once] = event
-        while len(self._cache) > CACHE:
+        if len(self._cache) > CACHE:
             self._cache.popitem(last=False)
 
     def _look(self, kind: str, handoff_id: str) -> Event | None:
@@ -236,9 +240,18 @@ class Fold:
         return self._cache.get(key) or self._find(key)
 
     def _show(self, event: Event, **changes: Json) -> None:
-        shown = self.latest.get(event.handoff_id)
-        if shown is not None:
-            shown.update(changes)
+        found = self.latest.get(event.handoff_id)
+        if found is not None:
+            found[1].update(changes)
+
+
+def _among(known: dict[str, T], name: str, new: Callable[[], T]) -> T:
+    """The sums of a name; beyond `NAMES` names all others share theirs."""
+    found = known.get(name)
+    if found is None:
+        name = name if len(known) < NAMES else OTHERS
+        found = known.setdefault(name, new())
+    return found
 
 
 def _value(body: dict[str, Json]) -> float | None:
