@@ -73,6 +73,7 @@ def test_messages_are_told_apart_and_add_up_to_the_bytes_that_crossed() -> None:
     tally = proxy.tallies["intake", "search"]
     assert quoted.json() == {"handoff_id": "h-1", "code": 200, "bits": 8}
     assert (tally.quotes, tally.bits, tally.scalar) == (1, 8, len("200"))
+    assert tally.handoffs == {"h-1"}
     assert tally.artifact == len('{"note":"vague"}') + len('"refuse"')
     assert tally.artifacts == {json.dumps(artifact), '"refuse"'}
     assert tally.other == len(declared.content) + len(refused.content)

@@ -33,11 +33,12 @@ def demo(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Four agents in four processes learn from scratch; one is killed and started again."""
-    from batonq.cli.show import show_table
-    from batonq.demo.experiment import perform
-    from batonq.demo.run import HANDOFFS, QUICK, Options
+    from batonq.demo.options import HANDOFFS, QUICK, Options
 
     options = Options(seed, (QUICK if quick else HANDOFFS) if handoffs is None else handoffs)
+    from batonq.cli.show import show_table
+    from batonq.demo.experiment import perform
+
     with _watching(options.handoffs) as watch:
         done = perform(options, out, keep, watch)
     if as_json:

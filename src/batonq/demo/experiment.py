@@ -11,7 +11,8 @@ from typing import Final
 
 from batonq.base.errors import DataError
 from batonq.base.files import Json
-from batonq.demo.run import Options, Watch, run
+from batonq.demo.options import Options
+from batonq.demo.run import Watch, run
 from batonq.demo.summary import summarise, tables
 from batonq.study.experiment import Table
 from batonq.study.folder import Finished, Identity, canonical, open_run, save_cell

@@ -21,7 +21,7 @@ from batonq.service.settings import Settings
 
 BAD_INPUT: Final = 2
 PEER_RATE: Final = Rate(10_000, 10_000)  # the demo is in a hurry
-RETRY_SECONDS: Final = 0.2
+RETRY_SECONDS: Final = 0.5
 GRACE: Final = 5.0  # seconds
 
 

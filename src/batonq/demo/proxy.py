@@ -13,7 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from batonq.base.errors import WireError
@@ -31,7 +31,7 @@ class Tally:
     Attributes:
         there: bytes from the sender to the receiver.
         back: bytes from the receiver to the sender.
-        quotes: handoffs that were asked for and answered with a quote.
+        quotes: asks that were answered with a quote.
         bits: of the learning scalars in the answers.
         scalar: what these take as they are written.
         artifact: of the artifacts, as they are written.
@@ -40,6 +40,7 @@ class Tally:
         other: bodies of all else: declarations, errors.
         unread: connections that could be counted but not read.
         artifacts: the different artifacts, as JSON.
+        handoffs: the different handoffs that were quoted; a quote may be asked for again.
     """
 
     there: int = 0
@@ -53,6 +54,7 @@ class Tally:
     other: int = 0
     unread: int = 0
     artifacts: set[str] = field(default_factory=set)
+    handoffs: set[str] = field(default_factory=set)
 
     @property
     def total(self) -> int:
@@ -67,12 +69,16 @@ class Tally:
 
     def __add__(self, other: Tally) -> Tally:
         """Both together."""
-        summed = {
-            one.name: getattr(self, one.name) + getattr(other, one.name)
-            for one in fields(Tally)
-            if one.name != "artifacts"
-        }
-        return Tally(**summed, artifacts=self.artifacts | other.artifacts)
+        return Tally(
+            **{name: count + other.counts[name] for name, count in self.counts.items()},
+            artifacts=self.artifacts | other.artifacts,
+            handoffs=self.handoffs | other.handoffs,
+        )
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """All that is a number, by name."""
+        return {name: value for name, value in vars(self).items() if isinstance(value, int)}
 
 
 class _Connection:
@@ -119,8 +125,10 @@ class _Connection:
         tally = self._tally
         with suppress(WireError):
             if to_ask and " 200" in message.start:
-                written = sizes(Answer.from_document(parse(message.body)))
+                answer = Answer.from_document(parse(message.body))
+                written = sizes(answer)
                 tally.quotes += 1
+                tally.handoffs.add(answer.handoff_id)
                 tally.bits += written.scalar_bits
                 tally.scalar += written.scalar_bytes
                 tally.protocol += len(message.body) - written.scalar_bytes

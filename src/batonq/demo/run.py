@@ -5,23 +5,20 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
-from batonq.base.errors import DataError
 from batonq.base.files import Json
 from batonq.demo import audit
 from batonq.demo.audit import Table
 from batonq.demo.desk import AGENTS
 from batonq.demo.nodes import Line, Node, NodeError, configure, prepared, stopped_at_the_end
 from batonq.demo.optimum import Desk, finite_desk, marks
+from batonq.demo.options import Options
 from batonq.demo.pipeline import Book, Pipeline
 from batonq.demo.proxy import Proxy, Tally
 
-HANDOFFS: Final = 3_000
-QUICK: Final = 600
-LEAST: Final = 100  # so that there is a middle to be killed in
 KILLED: Final = "search"
 KILLED_AT: Final = 0.4  # share of the handoffs
 LEAST_OPEN: Final = 3  # handoffs in its hands then
@@ -31,32 +28,6 @@ SNAPSHOTS: Final = 24
 PAUSE: Final = 0.02  # seconds between two looks
 SECONDS: Final = 30.0  # for quotes that wait, at the end
 PAIRS: Final = tuple((one, other) for one in AGENTS for other in AGENTS if one != other)
-
-
-@dataclass(frozen=True)
-class Options:
-    """How the demo is run.
-
-    Attributes:
-        seed: of requests, of what comes of options, and of exploration.
-        handoffs: after how many no new request is begun.
-
-    Raises:
-        DataError: for a number out of range.
-    """
-
-    seed: int = 0
-    handoffs: int = HANDOFFS
-
-    def __post_init__(self) -> None:
-        if self.seed < 0:
-            raise DataError(f"seed: {self.seed} is negative; give 0 or more")
-        if self.handoffs < LEAST:
-            raise DataError(f"handoffs: {self.handoffs} is too few; give {LEAST} or more")
-
-    def to_json(self) -> dict[str, Json]:
-        """What the results depend on."""
-        return asdict(self)
 
 
 class Watch(Protocol):
@@ -234,10 +205,8 @@ def _checked(node: Node, book: Book, table: Table) -> dict[str, Json]:
 
 
 def _crossed(pair: tuple[str, str], tally: Tally) -> dict[str, Json]:
-    counted: dict[str, Any] = {
-        name: value for name, value in vars(tally).items() if name != "artifacts"
-    }
-    return {"sender": pair[0], "receiver": pair[1], **counted, "broken": tally.broken}
+    told = {**tally.counts, "handoffs": len(tally.handoffs), "broken": tally.broken}
+    return {"sender": pair[0], "receiver": pair[1], **told}
 
 
 def _shown(tallies: Mapping[tuple[str, str], Tally], world: Desk) -> dict[str, int]:

@@ -161,6 +161,14 @@ def _lines(found: Json) -> list[Line]:
         Line("wire", "bits of each learning scalar", bits, "8", bits == 8),
         Line(
             "wire",
+            "handoffs between agents without one, or quoted without one",
+            float(abs(found["passed"] - _quoted(found))),
+            "0",
+            found["passed"] == _quoted(found),
+            f"{found['passed']:,} handoffs, {_quotes(found):,} quotes: some were asked for again",
+        ),
+        Line(
+            "wire",
             "artifacts with anything that their receiver is not shown",
             float(strange),
             "0",
@@ -224,9 +232,9 @@ def _agents(found: Json) -> Table:
 
 
 def _pairs(found: Json) -> Table:
-    columns = ("quotes", "bits", "there", "back", *PARTS)
+    columns = ("handoffs", "quotes", "bits", "there", "back", *PARTS)
     return Table(
-        "By sender and receiver, in bytes but for quotes and bits",
+        "By sender and receiver; there, back and what follows in bytes",
         ("sender", "receiver", *columns),
         tuple(
             (one["sender"], one["receiver"], *(one[column] for column in columns))
@@ -248,9 +256,16 @@ def _total(found: Json) -> int:
     return sum(one["there"] + one["back"] for one in found["crossed"])
 
 
+def _quotes(found: Json) -> int:
+    return sum(one["quotes"] for one in found["crossed"])
+
+
+def _quoted(found: Json) -> int:
+    return sum(one["handoffs"] for one in found["crossed"])
+
+
 def _bits(found: Json) -> float:
-    quotes = sum(one["quotes"] for one in found["crossed"])
-    bits: float = sum(one["bits"] for one in found["crossed"]) / max(quotes, 1)
+    bits: float = sum(one["bits"] for one in found["crossed"]) / max(_quotes(found), 1)
     return int(bits) if bits.is_integer() else bits
 
 
