@@ -119,6 +119,6 @@ def mean_square(table: SegmentTable, ratio: Float[np.ndarray, " row"]) -> float:
             return total + float(square @ every)
         total += float(square @ leaving)
         square = squares @ square
-        if not total < BEYOND:
+        if square.sum() > BEYOND:
             break
     return np.inf

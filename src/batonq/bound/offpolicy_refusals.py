@@ -24,7 +24,7 @@ LOST: Final = (
     0.01  # largest share where the behaviour could not, or never did, what the policy does
 )
 EXPECTED: Final = 5.0  # times that an action with the smallest propensity should have been seen
-SUSPECT: Final = 0.001  # p value of a mean weight other than 1,
+SUSPECT: Final = 1e-4  # p value of a mean weight other than 1,
 OFF: Final = 0.02  # and the least by which it must be off
 
 Rows = Float[np.ndarray, " row"]
@@ -78,17 +78,18 @@ def need_actions(table: SegmentTable, found: Fit) -> None:
 
 
 def effective(table: SegmentTable, weight: Rows, ratio: Rows) -> float:
-    """Effective number of segments: as many of the policy's own would tell as much.
+    """Effective number of workflows: as many of the policy's own would tell as much.
 
-    The smaller of (sum W)^2 / sum W^2, with W the weights of a workflow together, and n / E[w^2],
-    with the mean square that the records imply for weights which are too rare to be in them.
+    The smaller of (sum W)^2 / sum W^2, with W the weights of a workflow together, and of their
+    number over E[w^2], the mean square that the records imply although its largest weights are too
+    rare to be in them.
     """
     final = last(table, weight)
     together = np.bincount(table.workflow, weights=final)
     squares = float((together**2).sum())
     if squares == 0:
         return 0.0
-    return min(float(together.sum()) ** 2 / squares, len(final) / mean_square(table, ratio))
+    return min(float(together.sum()) ** 2 / squares, len(together) / mean_square(table, ratio))
 
 
 def need_effect(table: SegmentTable, ess: float) -> None:
@@ -97,7 +98,7 @@ def need_effect(table: SegmentTable, ess: float) -> None:
         raise DataError(
             f"effective sample of {ess:.1f} segments out of {len(table)}, wanted {LEAST:g}: the "
             "behaviour seldom did what the policy does; record longer, explore more, or take a "
-            "policy nearer to it"
+            "policy nearer to it (fqe may do with less)"
         )
 
 

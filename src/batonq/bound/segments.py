@@ -199,7 +199,7 @@ def table_of(
         actions=named,
         y=np.array([order[step.observation] for step in steps]),
         action=np.array([step.action for step in steps]),
-        propensity=np.array([_number(step.propensity) for step in steps]),
+        propensity=np.array([step.propensity for step in steps], float),
         reward=np.array([step.reward for step in steps], float),
         discount=gamma**duration,
         quote=np.array(quote, float),
@@ -288,10 +288,6 @@ def _has_quote(one: Handoff) -> bool:
 
 def _closed(one: Handoff) -> bool:
     return not _goes_on(one) and (one.end == "terminal" or one.quote is not None)
-
-
-def _number(value: float | None) -> float:
-    return np.nan if value is None else float(value)
 
 
 def _logged(extra: Sequence[Seen | None], n_actions: int) -> dict[str, np.ndarray]:
