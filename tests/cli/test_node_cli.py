@@ -86,3 +86,35 @@ def test_serve_answers_until_it_is_told_to_stop(node: str) -> None:
         finally:
             process.terminate()
         assert process.wait(10) in (0, -15)
+
+
+def test_doctor_says_what_is_wrong_and_what_to_do(
+    node: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = Path(node) / "node.toml"
+    path.write_text(path.read_text() + '\n[peers.review]\nurl = "http://review.example"\n')
+    told = output(capsys, "node", "doctor", node)
+    assert "review" in told
+    assert "-> " in told
+    found = json.loads(output(capsys, "node", "doctor", node, "--json"))
+    assert {"level", "what", "remedy"} <= set(found[0])
+    assert any("https" in one["what"] + one["remedy"] for one in found)
+    assert not (Path(node) / "node.db").exists()
+    assert "half" in refused(capsys, "node", "doctor", node, "--half-width", "0")
+
+
+def test_older_logs_are_imported_once(node: str, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = [
+        {"agent": "intake", "observation": {"kind": "bug"}, "action": "code", "target": "code", "reward": 1.0}
+        for _ in range(3)
+    ]
+    path = Path(node) / "old.jsonl"
+    path.write_text("".join(json.dumps(one) + "\n" for one in lines))
+    first = json.loads(output(capsys, "node", "import", str(path), node, "--json"))
+    second = json.loads(output(capsys, "node", "import", str(path), node, "--json"))
+    assert first != second
+    assert "3 had been imported before" in output(capsys, "node", "import", str(path), node)
+    path.write_text(json.dumps({**lines[0], "reward": 2.0}) + "\n")
+    assert "propensit" in output(capsys, "node", "import", str(path), node).lower()
+    path.write_text("{")
+    assert "old.jsonl" in refused(capsys, "node", "import", str(path), node)
