@@ -1,12 +1,14 @@
 """What must hold of the stores in the end, given what was asked and answered.
 
-Each check yields one line for each violation. The stores are read by plain SQL; what must have been
-learnt comes from `_chaos_replay`; only the hash chain is checked by the package's own function.
+Each check yields one line for each violation. Events are read by plain SQL; what must have been
+learnt comes from `_chaos_replay`. The store itself is asked for what it thinks is open, and the
+package's own function checks its hash chain.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +17,7 @@ from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 from batonq.icq.clocks import Clock
+from batonq.node.store import SqliteStore
 from batonq.wire import chain
 from batonq.wire.scalar import Scalar
 from benchmarks._chaos_replay import Replay, Row
@@ -27,8 +30,7 @@ EVENTS: Final = (  # in the order of `chain.Row`
     "SELECT seq, at, kind, agent, handoff_id, once, body, salt, digest, link "
     "FROM event ORDER BY seq"
 )
-OPEN: Final = "SELECT handoff_id FROM event WHERE open IS NOT NULL"
-UNSENT: Final = "SELECT handoff_id FROM outbox"
+ALL: Final = 1 << 60
 NEAR: Final = 1e-9  # between values that a revision mended: the same sums in another order
 
 
@@ -43,7 +45,7 @@ class Node(NamedTuple):
         table: what it says it learnt: information state -> action -> [value, count], after its
             store was opened anew.
         live: what it said before it was killed: information state -> action -> value.
-        open: handoffs that its store marks open.
+        open: handoffs that its store says are open.
         unsent: handoffs that its store has still to send.
     """
 
@@ -68,8 +70,9 @@ def opened(question: Body) -> list[Node]:
     for agent, told in question["nodes"].items():
         with closing(sqlite3.connect(f"file:{told['store']}?mode=ro", uri=True)) as store:
             read = store.execute(EVENTS).fetchall()
-            still = {row[0] for row in store.execute(OPEN)}
-            unsent = {row[0] for row in store.execute(UNSENT)}
+        with closing(SqliteStore.open(told["store"], read_only=True)) as kept:
+            still = set(kept.open_before(math.inf, ALL))
+            unsent = {handoff for handoff, _, _ in kept.unsent(ALL)}
         events = [Row._make((*row[:6], json.loads(row[6]))) for row in read]
         clock, crosses = Clock(*question["clock"]), Scalar(*question["scalar"])
         replay = Replay(clock, question["gamma"], told["actions"], crosses)
@@ -166,7 +169,7 @@ def _open(asked: Asked, answered: Answered, node: Node) -> Iterator[str]:
     for what, handoffs in (
         ("is open and was settled", node.open & settled),
         ("is closed and was never settled", decided - told - node.open),
-        ("is open by its mark or by its events, but not by both", node.open ^ node.replay.open),
+        ("is open by its store or by its events, but not by both", node.open ^ node.replay.open),
         ("is still to be sent", node.unsent),
     ):
         for handoff in handoffs:

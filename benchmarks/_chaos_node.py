@@ -1,7 +1,7 @@
 """One node of the chaos benchmark, as a process of its own.
 
-`python -m benchmarks._chaos_node CONFIG` serves until it is stopped; with a second argument
-`table` it opens the store that is left, prints what the agent has learnt as JSON, and ends.
+`python -m benchmarks._chaos_node serve CONFIG` serves until it is stopped. With `tables CONFIGS` it
+opens the stores that are left, prints what each agent has learnt as JSON, and ends.
 """
 
 from __future__ import annotations
@@ -46,16 +46,20 @@ def _token(sender: str, receiver: str) -> str:
     return f"chaos-{sender}-to-{receiver}".ljust(32, "-")
 
 
-def main(config: dict[str, Any], what: str) -> None:
-    """Serve, or say what was learnt."""
-    team = opened(config)
+def served(config: dict[str, Any]) -> None:
+    """Serve a node until it is stopped."""
     settings = Settings(peer_rate=ANY, threads=config["durability"] == "full")
-    if what == "table":
-        print(json.dumps(team[config["agent"]].table()))
-        team.close()
-    else:
-        serve(team, port=config["port"], settings=settings)
+    serve(opened(config), port=config["port"], settings=settings)
+
+
+def table(config: dict[str, Any]) -> dict[str, dict[str, tuple[float, int]]]:
+    """What the agent of a node has learnt, by the store that is left of it."""
+    with opened(config) as team:
+        return team[config["agent"]].table()
 
 
 if __name__ == "__main__":
-    main(json.loads(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else "serve")
+    if sys.argv[1] == "serve":
+        served(json.loads(sys.argv[2]))
+    else:
+        print(json.dumps({name: table(one) for name, one in json.loads(sys.argv[2]).items()}))

@@ -17,14 +17,14 @@ from typing import Any, Final
 from benchmarks._chaos_http import TROUBLE, exchange, parse, request
 
 END: Final = "end"
-LARGEST_BATCH: Final = 40
+LARGEST_BATCH: Final = 100
 AT_ONCE: Final = 4  # requests under way to one node
 ALONE: Final = 0.1  # share of sendings without a batch
 TIMEOUT: Final = 20.0  # seconds
 ROUNDS: Final = 20  # of asking again for quotes in the end
-TRIES: Final = 500  # of one call, over some four minutes
+TRIES: Final = 300  # of one call, over some five minutes
 AGAIN: Final = (0, 429, 500, 503)  # worth another try, as is an outcome before its decision
-LEAVES: Final = 0.01  # of workflows, after a decision: nobody will ever settle it
+LEAVES: Final = 0.02  # of workflows, after a decision: nobody will ever settle it
 ENDS: Final = 0.1  # chance that an option ends the workflow itself
 TRUNCATES: Final = 0.03
 EARLY: Final = 0.03  # the outcome is sent while the decision is still under way
@@ -62,12 +62,14 @@ class Pipeline:
     Attributes:
         world: what workflows wander in.
         tell: tells the referee.
+        seed: of the workflows.
         counts: of calls, retries, and what was done on purpose.
     """
 
     def __init__(self, world: World, tell: Tell, seed: int) -> None:
         self.world = world
         self.tell = tell
+        self.seed = seed
         self.random = random.Random(seed)
         self.counts: Counter[str] = Counter()
         self._queues: dict[str, asyncio.Queue[tuple[Body, asyncio.Future[tuple[int, Any]]]]] = {}
@@ -99,7 +101,7 @@ class Pipeline:
                 break
             self.counts["retries"] += 1
             await asyncio.sleep(pause * (0.5 + self.random.random()))
-            pause = min(2 * pause, 0.5)
+            pause = min(2 * pause, 1.0)
         told = {"node": node, "call": call, "status": status, "right": right, "why": answer}
         self.tell({"is": "refused", **told})
         return None
@@ -134,7 +136,7 @@ class Pipeline:
             pump.cancel()
 
     async def _workflow(self, number: int) -> None:
-        draw = random.Random(self.random.getrandbits(64))
+        draw = random.Random(f"{self.seed}/{number}")
         agents = list(self.world.nodes)
         agent, cell, step = draw.choice(agents), draw.randrange(self.world.cells), 0
         while agent != END:

@@ -89,7 +89,7 @@ class Nodes:
         """Start a node."""
         with self.log.open("a") as log:
             self._running[agent] = python(
-                "_chaos_node", json.dumps(self.configs[agent]), stdout=log, stderr=log
+                "_chaos_node", "serve", json.dumps(self.configs[agent]), stdout=log, stderr=log
             )
 
     async def recover(self) -> None:
@@ -130,13 +130,14 @@ class Nodes:
                 except TROUBLE:
                     await asyncio.sleep(0.05)
 
-    async def kill_at_random(self, every: float) -> None:
+    async def kill_at_random(self, every: float, kills: int | None) -> None:
         """Until cancelled: end a node, let it be down for a while, start it again.
 
         Args:
             every: mean seconds between a node's being up and the next end.
+            kills: how many times at most; None: as often as there is time for.
         """
-        while True:
+        while kills is None or self.counts.total() < kills:
             await asyncio.sleep(self._random.expovariate(1.0 / every))
             agent = self._random.choice(list(self.configs))
             gentle = self._random.random() < GENTLE
@@ -147,9 +148,9 @@ class Nodes:
             self.start(agent)
             await self.up(agent)
 
-    def table(self, agent: str) -> dict[str, dict[str, list[float]]]:
-        """What the agent of a node that does not run has learnt, after its store is opened anew."""
-        arguments = json.dumps(self.configs[agent]), "table"
+    def tables(self) -> dict[str, dict[str, dict[str, list[float]]]]:
+        """By agent, what each has learnt, after its store is opened anew; no node may run."""
+        arguments = "tables", json.dumps(self.configs)
         said = python("_chaos_node", *arguments, stdout=subprocess.PIPE).communicate()[0]
-        found: dict[str, dict[str, list[float]]] = json.loads(said)
+        found: dict[str, dict[str, dict[str, list[float]]]] = json.loads(said)
         return found

@@ -88,10 +88,12 @@ class Plan:
         handoffs: decisions asked for, at least.
         seed: of workflows, faults and kills; their interleaving is up to the machine.
         every: mean seconds from a node's being up to the next kill.
+        kills: how many at most; None: as many as there is time for.
         at_once: workflows under way.
         cells: different artifacts.
         gamma: discount per step.
         bits: of a quote.
+        agents: how many, each on a node of its own; at most 4.
         durability: of the stores; with "full" calls run in threads, as `batonq node serve` does.
         chances: of each fault of the proxy, per request.
     """
@@ -99,10 +101,12 @@ class Plan:
     handoffs: int = 50_000
     seed: int = 0
     every: float = 2.0
-    at_once: int = 64
+    kills: int | None = None
+    at_once: int = 256
     cells: int = 6
     gamma: float = 0.9
     bits: int = 8
+    agents: int = 4
     durability: str = "normal"
     chances: dict[str, float] = field(default_factory=lambda: dict(CHANCES))
 
@@ -122,9 +126,10 @@ def storm(plan: Plan, folder: Path) -> dict[str, Any]:
         plan: how long and how wild.
         folder: where stores and logs go, and all that the referee is told, as JSON lines.
     """
-    ports = free_ports(2 * len(AGENTS))
-    ports, doors = ports[: len(AGENTS)], ports[len(AGENTS) :]
-    by_agent = dict(zip(AGENTS, doors, strict=True))
+    agents = AGENTS[: plan.agents]
+    ports = free_ports(2 * len(agents))
+    ports, doors = ports[: len(agents)], ports[len(agents) :]
+    by_agent = dict(zip(agents, doors, strict=True))
     world = World(by_agent, plan.cells)
     configs = {
         agent: {
@@ -139,9 +144,9 @@ def storm(plan: Plan, folder: Path) -> dict[str, Any]:
             "rounding": "nearest",
             "durability": plan.durability,
             "seed": plan.seed,
-            "peers": {to: f"http://{HOST}:{by_agent[to]}" for to in AGENTS if to != agent},
+            "peers": {to: f"http://{HOST}:{by_agent[to]}" for to in agents if to != agent},
         }
-        for agent, port, mode in zip(AGENTS, ports, MODES, strict=True)
+        for agent, port, mode in zip(agents, ports, MODES, strict=False)
     }
     routes = dict(zip(doors, ports, strict=True))
     proxy = Talker(
@@ -176,13 +181,12 @@ async def _run(
         await nodes.up(agent)
     pipeline = Pipeline(world, tell, plan.seed)
     begun = time.perf_counter()
-    killer = asyncio.create_task(nodes.kill_at_random(plan.every))
+    killer = asyncio.create_task(nodes.kill_at_random(plan.every, plan.kills))
     wandering = asyncio.create_task(pipeline.wander(plan.handoffs, plan.at_once))
     await asyncio.wait([killer, wandering], return_when=asyncio.FIRST_COMPLETED)
-    if killer.done():
-        wandering.cancel()
-        killer.result()  # raises
-    wandering.result()
+    if killer.done() and not wandering.done():
+        killer.result()  # raises, if it failed
+    await wandering
     seconds = time.perf_counter() - begun
     killer.cancel()
     await asyncio.gather(killer, return_exceptions=True)
@@ -193,11 +197,12 @@ async def _run(
     live = {agent: await _live(agent, nodes, plan, world) for agent in nodes.configs}
     nodes.end_all()
     faults = json.loads(proxy.end())
+    tables = nodes.tables()
     told = {
         agent: {
             "store": config["store"],
             "actions": list(config["actions"]),
-            "table": nodes.table(agent),
+            "table": tables[agent],
             "live": live[agent],
         }
         for agent, config in nodes.configs.items()
