@@ -76,7 +76,9 @@ def _fuzz(name: str, engine: str, seconds: float) -> dict[str, Any]:
         "edges": int(edges[-1]) if edges else None,
         "findings": len(found),
     }
-    return row | {"first": found[0]} if found else row
+    if not found:
+        return row
+    return row | {"kinds": [one["error"][:200] for one in found], "first": found[0]}
 
 
 class Recorder:
