@@ -101,12 +101,15 @@ def test_the_same_things_told_twice_change_nothing() -> None:
     assert gone(UNIT, once, "nobody") == once
 
 
-def test_one_of_a_workflow_that_waits() -> None:
+@pytest.mark.parametrize("told", ["a", "b"])
+def test_one_handoff_of_a_workflow_counts(told: str) -> None:
     ledger = quoted(UNIT, Ledger(), "a", 0.5, workflow="w")
     ledger = quoted(UNIT, ledger, "b", 0.6, workflow="w")
-    assert len(ledger.waiting) == 1 and ledger.repeated == 1
-    ledger = realised(UNIT, realised(UNIT, ledger, "a", 1.0), "b", 1.0)
-    assert (ledger.kept, ledger.late) == (1, 1)
+    ledger = quoted(UNIT, ledger, "c", 0.7, workflow="x")
+    ledger = realised(UNIT, ledger, told, 1.0)
+    assert (ledger.kept, ledger.repeated) == (1, 1)
+    assert [one.handoff_id for one in ledger.waiting] == ["c"]
+    assert realised(UNIT, ledger, "b" if told == "a" else "a", 1.0).late == 1
 
 
 def test_the_oldest_is_given_up_when_too_many_wait() -> None:
@@ -222,15 +225,15 @@ def test_whatever_happens_nothing_is_lost_and_json_brings_it_back(
         before = ledger
         if what == "quote":
             ledger = quoted(terms, ledger, f"h{k}", value, workflow)
-            known = {one.handoff_id for one in before.waiting}
-            taken += f"h{k}" not in known and ledger.repeated == before.repeated
+            taken += f"h{k}" not in {one.handoff_id for one in before.waiting}
         elif what == "realised":
             ledger = realised(terms, ledger, f"h{k}", value)
         else:
             ledger = gone(terms, ledger, f"h{k}")
         stored = json.loads(json.dumps(promises.to_json(ledger), allow_nan=False))
         assert promises.from_json(stored) == ledger
-    assert taken == ledger.kept + ledger.unobserved + len(ledger.waiting)
+    counted = ledger.kept + ledger.unobserved + ledger.repeated
+    assert taken == counted + len(ledger.waiting)
     assert len(ledger.waiting) <= terms.window
     assert ledger.over.count == max(0, ledger.kept - terms.burn_in)
 

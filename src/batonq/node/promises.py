@@ -143,7 +143,7 @@ class Ledger:
         realised: what came of it.
         unobserved: quotes of which it will never be known.
         late: outcomes that came after their quote was given up, or of no known quote.
-        repeated: quotes left out because their workflow was waiting already.
+        repeated: quotes left out because another handoff of their workflow was counted.
         outside: outcomes outside the range, counted as its nearer end.
     """
 
@@ -169,9 +169,6 @@ def quoted(
 ) -> Ledger:
     """The ledger after the peer quoted.
 
-    Two handoffs of one workflow share what comes of them, so that the second says nothing new:
-    while the first waits, others of its workflow are left out.
-
     Args:
         terms: what the peer is held to.
         ledger: before.
@@ -187,8 +184,6 @@ def quoted(
     if any(one.handoff_id == handoff_id for one in ledger.waiting):
         return ledger
     ledger = _late(terms, ledger, at)
-    if workflow is not None and any(one.workflow == workflow for one in ledger.waiting):
-        return replace(ledger, repeated=ledger.repeated + 1)
     waiting = (*ledger.waiting, Promise(handoff_id, quote, workflow, at=at))
     if len(waiting) > terms.window:
         waiting = (replace(waiting[0], gone=True), *waiting[1:])
@@ -197,6 +192,9 @@ def quoted(
 
 def realised(terms: Terms, ledger: Ledger, handoff_id: str, value: float) -> Ledger:
     """The ledger after it became known what came of a handoff.
+
+    Handoffs of one workflow share what comes of them, so that a second one says nothing new: those
+    of its workflow that wait as well are left out.
 
     Args:
         terms: what the peer is held to.
@@ -208,8 +206,16 @@ def realised(terms: Terms, ledger: Ledger, handoff_id: str, value: float) -> Led
         WireError: if the value is not finite.
     """
     _finite("realised value", handoff_id, value)
-    if all(one.handoff_id != handoff_id for one in ledger.waiting):
+    this = next((one for one in ledger.waiting if one.handoff_id == handoff_id), None)
+    if this is None:
         return replace(ledger, late=ledger.late + 1)
+    kept = tuple(
+        one
+        for one in ledger.waiting
+        if one is this or one.workflow is None or one.workflow != this.workflow
+    )
+    repeated = ledger.repeated + len(ledger.waiting) - len(kept)
+    ledger = replace(ledger, waiting=kept, repeated=repeated)
     return _resolve(terms, _put(ledger, handoff_id, value, gone=False))
 
 
