@@ -22,13 +22,19 @@ BATCH: Final = 1_000  # events, after which marks are brought up to date
 
 
 class Openness:
-    """Marks of open handoffs; the database's lock is held by who calls."""
+    """Marks of open handoffs; the database's lock is held by who calls.
+
+    Attributes:
+        closed: by handoff, which event closed it, since the marks were right.
+        due: number of the last event, from which on marks should be brought up to date.
+    """
 
     def __init__(self, base: Database) -> None:
         """Know nothing before `load`."""
         self._base = base
-        self._closed: dict[str, int] = {}  # by handoff, which event closed it, since the last batch
-        self._upto, self._oldest, self._due = 0, 1, BATCH
+        self.closed: dict[str, int] = {}
+        self.due = BATCH
+        self._oldest = 1
 
     def load(self) -> None:
         """Take over what the file says.
@@ -36,35 +42,25 @@ class Openness:
         Raises:
             sqlite3.Error: if it cannot be read.
         """
-        self._upto, _, self._oldest = self._base.execute(sql.OPENED).fetchone()
-        self._closed = dict(self._base.execute(sql.CLOSED_SINCE, (self._upto,)).fetchall())
-        self._due = self._upto + BATCH
+        upto, self._oldest = self._base.execute(sql.OPENED).fetchone()
+        self.closed = dict(self._base.execute(sql.CLOSED_SINCE, (upto,)).fetchall())
+        self.due = upto + BATCH
 
     def undo(self, seq: int) -> None:
         """Events after `seq` were undone."""
-        self._closed = {one: by for one, by in self._closed.items() if by <= seq}
+        self.closed = {one: by for one, by in self.closed.items() if by <= seq}
         self._oldest = min(self._oldest, seq + 1)
 
-    def is_open(self, handoff_id: str, *, known: bool) -> bool:
-        """Whether a handoff is open; `known` if it is certain that it was opened.
+    def is_open(self, handoff_id: str) -> bool:
+        """Whether a handoff is open.
 
         Raises:
             sqlite3.Error: if it cannot be read.
         """
-        if handoff_id in self._closed:
+        if handoff_id in self.closed:
             return False
-        if known:
-            return True
         row = self._base.execute(sql.MARK, (once(DECISION, handoff_id),)).fetchone()
         return row is not None and row[0] == 1
-
-    def closed(self, handoff_id: str, seq: int) -> None:
-        """An event was stored that closed a handoff that was open."""
-        self._closed[handoff_id] = seq
-
-    def is_due(self, seq: int) -> bool:
-        """Whether marks should be brought up to date, `seq` being the last event."""
-        return seq >= self._due
 
     def settle(self) -> None:
         """Bring the marks up to date; not inside a transaction.
@@ -73,13 +69,12 @@ class Openness:
             StoreError: if that cannot be written; it is tried again a batch later.
         """
         seq, _, _, count = self._base.latest
-        self._due = seq + BATCH
-        decisions = [(once(DECISION, one),) for one in self._closed]
+        self.due = seq + BATCH
+        decisions = [(once(DECISION, one),) for one in self.closed]
         with self._base.transaction():
             self._base.write_many(sql.UNMARK, decisions)
             self._base.write(sql.SET_OPENED, seq, count, self._oldest)
-        self._upto = seq
-        self._closed.clear()
+        self.closed.clear()
 
     def before(self, seq: int, limit: int) -> list[str]:
         """Handoffs still open whose decision has at most the number `seq`, oldest first.
@@ -88,9 +83,9 @@ class Openness:
             StoreError: if they cannot be read.
         """
         # Some of them have been closed since their marks were right.
-        rows = self._base.read(sql.MARKED, self._oldest, seq, limit + len(self._closed))
+        rows = self._base.read(sql.MARKED, self._oldest, seq, limit + len(self.closed))
         self._oldest = rows[0][0] if rows else max(self._oldest, seq + 1)
-        return list(_first((one for _, one in rows if one not in self._closed), limit))
+        return list(_first((one for _, one in rows if one not in self.closed), limit))
 
 
 def _first(names: Iterator[str], limit: int) -> Iterator[str]:

@@ -9,7 +9,7 @@ APPEND: Final = (
     " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 # Which handoffs are open: see `openness`.
-OPENED: Final = "SELECT upto, count, oldest FROM opened"
+OPENED: Final = "SELECT upto, oldest FROM opened"
 SET_OPENED: Final = "UPDATE opened SET upto=?, count=?, oldest=?"
 CLOSED_SINCE: Final = "SELECT handoff_id, seq FROM event WHERE seq>? AND open=-1"
 MARK: Final = "SELECT open FROM event WHERE once=?"

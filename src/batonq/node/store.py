@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections import OrderedDict
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
@@ -24,8 +23,10 @@ from batonq.node.openness import Openness
 from batonq.wire import chain
 
 DURABILITY: Final = ("normal", "full")
-RECENT: Final = 512  # events kept at hand
+RECENT: Final = 512  # events kept at hand, as a node reads again what it has just written
 _PAGE: Final = 500  # rows read at a time, so that no reader holds back the write-ahead log
+
+_Recent = dict[str, tuple[Event, bool]]  # by once: the event, and whether it opened its handoff
 
 
 class SqliteStore:
@@ -40,7 +41,9 @@ class SqliteStore:
         self.path = path
         self._base = Database(path, connection, writes=lock is not None)
         self._lock = lock
-        self._recent: OrderedDict[str, tuple[Event, bool]] = OrderedDict()  # by once; opened?
+        self._recent: _Recent = {}
+        self._less_recent: _Recent = {}
+        self._salts = _salts()
         self._openness = Openness(self._base)
         if lock is not None:
             self._openness.load()
@@ -100,16 +103,16 @@ class SqliteStore:
 
     def append(self, event: Event, *, opens: bool = False, closes: bool = False) -> int:
         """See `Store.append`."""
-        base, name = self._base, (event.kind, event.agent, event.handoff_id, event.once)
-        salt = os.urandom(chain.SALT_BYTES)
+        name = event.kind, event.agent, event.handoff_id, event.once
         body = _text(event.body, event.once)
-        digest = chain.digest(salt, body)
+        base = self._base
         with base.lock:
-            if base.alone() and self._openness.is_due(base.latest[0]):
+            if base.alone() and base.latest[0] >= self._openness.due:
                 self._settle_marks()
-            seq, at, previous, count = base.latest
-            seq += 1
-            at = max(at, event.at)
+            last, latest, previous, count = base.latest
+            seq, at = last + 1, max(latest, event.at)
+            salt = next(self._salts)
+            digest = chain.digest(salt, body)
             mark = None
             try:
                 if closes:
@@ -120,7 +123,7 @@ class SqliteStore:
                 base.execute(sql.APPEND, (seq, at, mark, *name, digest, link, salt, body))
                 base.latest = seq, at, link, count + (mark or 0)
                 if mark == -1:
-                    self._openness.closed(event.handoff_id, seq)
+                    self._openness.closed[event.handoff_id] = seq
             except UnicodeEncodeError as error:
                 raise WireError(f"{event.once!a}: a name is not Unicode text") from error
             except sqlite3.IntegrityError as error:
@@ -131,14 +134,14 @@ class SqliteStore:
             except BaseException as error:
                 raise base.given_up(error) from error
             self._recent[event.once] = Event(*name, at, event.body, seq), mark == 1
-            if len(self._recent) > RECENT:
-                self._recent.popitem(last=False)
+            if len(self._recent) >= RECENT:
+                self._recent, self._less_recent = {}, self._recent
         return seq
 
     def find(self, once: str) -> Event | None:
         """See `Store.find`."""
         with self._base.lock:
-            recent = self._recent.get(once)
+            recent = self._recent.get(once) or self._less_recent.get(once)
             if recent is not None:
                 return recent[0]
             found = self._base.read(sql.FIND, once)
@@ -186,7 +189,7 @@ class SqliteStore:
     def transaction(self) -> AbstractContextManager[None]:
         """See `Store.transaction`."""
         with self._base.lock:
-            if self._base.alone() and self._openness.is_due(self._base.latest[0]):
+            if self._base.alone() and self._base.latest[0] >= self._openness.due:
                 self._settle_marks()
         return self._base.transaction()
 
@@ -238,7 +241,7 @@ class SqliteStore:
                 count = self._base.write(sql.FORGET_CHOSEN, upto)
                 self._base.write(sql.CHOSEN_NO_MORE)
             self._base.write(sql.FORGET_UNSENT)
-            self._recent.clear()
+            self._no_recent()
         return count
 
     def scrub(self) -> None:
@@ -271,17 +274,22 @@ class SqliteStore:
             self._openness.settle()
 
     def _undone(self, seq: int | None) -> None:
-        self._recent.clear()
+        self._no_recent()
         if seq is None:
             self._openness.load()
         else:
             self._openness.undo(seq)
 
+    def _no_recent(self) -> None:
+        self._recent.clear()
+        self._less_recent.clear()
+
     def _is_open(self, handoff_id: str) -> bool:
-        decision = self._recent.get(once(DECISION, handoff_id))
-        if decision is not None and not decision[1]:
-            return False
-        return self._openness.is_open(handoff_id, known=decision is not None)
+        key = once(DECISION, handoff_id)
+        decision = self._recent.get(key) or self._less_recent.get(key)
+        if decision is None:
+            return self._openness.is_open(handoff_id)
+        return decision[1] and handoff_id not in self._openness.closed
 
     def _last_before(self, at: float) -> int:
         """Number of the last event before `at`; times do not decrease with the number."""
@@ -306,6 +314,14 @@ class SqliteStore:
             raise StoreError(
                 f"{self.path}: {name}: what is stored is not JSON ({error}); restore a backup"
             ) from error
+
+
+def _salts() -> Iterator[bytes]:
+    """Random salts, drawn many at a time."""
+    while True:
+        block = os.urandom(chain.SALT_BYTES * 256)
+        for start in range(0, len(block), chain.SALT_BYTES):
+            yield block[start : start + chain.SALT_BYTES]
 
 
 def _text(value: Json, name: str) -> str:
