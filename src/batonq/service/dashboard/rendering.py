@@ -91,7 +91,7 @@ def figure(number: float) -> str:
 def evidence(found: Json) -> str:
     """Why a peer stands as it does, in a line (`node.trust.evidence`)."""
     if not isinstance(found, Mapping) or not found.get("tested"):
-        return "–"
+        return "nothing tested yet"
     told = [f"p {figure(found['p'])} over {figure(found['tested'])} handoffs"]
     if found.get("excess") is not None:
         told.append(f"quotes exceed what came of them by {figure(found['excess'])}")
