@@ -331,6 +331,20 @@ def test_sums_are_kept_and_gone_on_from(tmp_path: Path, monkeypatch: pytest.Monk
     team.close()
 
 
+def test_a_store_opened_to_be_read_is_only_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("batonq.node.overview.KEEP_EVERY", 2)
+    opened(tmp_path / "node.db").close()
+    team = opened(tmp_path / "node.db")
+    team.finish(chosen(team, END), reward=1.0)
+    looked = Team.open(tmp_path / "node.db", gamma=GAMMA, read_only=True)
+    assert overview(looked).counts == {"decision": 1, "outcome": 1}
+    looked.close()
+    assert team.store.state(STATE) is None
+    team.close()
+
+
 def test_what_is_erased_is_no_longer_shown() -> None:
     team = opened()
     watch = Watch(team)

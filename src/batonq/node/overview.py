@@ -85,9 +85,14 @@ class Watch:
 
     def _keep(self) -> None:
         """Keep the sums in the store, so that the next start need not read all events."""
-        state = {"schema": SCHEMA, "fold": self._fold.to_json()}
-        self._store.keep_state(STATE, self._fold.seq, state)
         self._kept = self._fold.seq
+        if self._core.read_only:
+            return
+        state = {"schema": SCHEMA, "fold": self._fold.to_json()}
+        try:
+            self._store.keep_state(STATE, self._fold.seq, state)
+        except StoreError as error:  # without it the next start takes longer, no more
+            logger.warning("overview: %s", error)
 
     def overview(self) -> Overview:
         """The overview as of now.
