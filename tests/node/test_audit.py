@@ -238,3 +238,25 @@ def test_the_command_shows_events(path):
         {"seq": 4, "at": 4.0, "kind": "quote", "agent": "a", "handoff_id": "h1"}
         | {"body": {"peer": "peer", "quote": 0.5}},
     ]
+
+
+def test_the_command_deletes_bodies_of_a_stopped_node(path):
+    store = SqliteStore.open(path)
+    done = batonq("audit", "erase", path, "--handoff", "h1")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "in use by process" in done.stderr
+    store.keep_state("agent/a/settings", 0, {})
+    store.keep_state("agent/a", 5, {})
+    settle(store, "h2", 6.0)
+    store.close()
+    assert "has event 6, and the states" in batonq("audit", "erase", path, "--handoff", "h2").stderr
+    assert batonq("audit", "erase", path, "--handoff", "h1").stdout == "3 bodies deleted\n"
+    assert batonq("audit", "retain", path, "--days", "30").stdout == "1 bodies deleted\n"
+    assert json.loads(batonq("audit", "verify", path, "--json").stdout)["erased"] == 4
+    for words in ((), ("--handoff", "h1", "--workflow", "w")):
+        done = batonq("audit", "erase", path, *words)
+        assert done.returncode == 2
+        assert "give either --handoff or --workflow" in done.stderr
+    none = path.with_name("none.db")
+    assert "no such store" in batonq("audit", "retain", none, "--days", "1").stderr
+    assert not none.exists()

@@ -95,6 +95,38 @@ def test_one_process_writes_while_others_may_read(path):
     SqliteStore.open(path).close()
 
 
+def test_a_new_store_is_its_owners_alone(path):
+    older(path)
+    store = SqliteStore.open(path, version=2, migrations={1: add_note})
+    decide(store, "h2")
+    modes = {one.name: one.stat().st_mode & 0o777 for one in path.parent.iterdir()}
+    names = ("", "-shm", "-wal", ".lock", ".v1.bak")
+    assert modes == {f"node.db{name}": 0o600 for name in names}
+    store.close()
+
+
+def test_a_file_that_cannot_be_written_is_named(path):
+    SqliteStore.open(path).close()
+    path.chmod(0o444)
+    code = (
+        "import os\n"
+        "from batonq.base.errors import StoreError\n"
+        "from batonq.node import schema\n"
+        "from pathlib import Path\n"
+        "if os.getuid() == 0: os.setuid(65534)\n"
+        "try: schema.connect(Path(sys.argv[1]), read_only=False, create=True)\n"
+        "except StoreError as error: print(error)\n"
+    )
+    with tempfile.TemporaryDirectory() as name:
+        copy = Path(name) / "node.db"
+        copy.write_bytes(path.read_bytes())
+        copy.chmod(0o444)
+        Path(name).chmod(0o755)
+        said, wrong = program(code, copy).communicate(timeout=60)
+    assert wrong == ""
+    assert "node.db: cannot be written (Permission denied); look at the rights" in said
+
+
 def test_a_link_to_a_store_is_the_same_store(path, tmp_path):
     store = SqliteStore.open(path)
     link = tmp_path / "other.db"
@@ -147,7 +179,7 @@ def test_a_store_in_a_folder_that_cannot_be_written_can_be_read():
     count, old, new, hidden = said.splitlines()
     assert count == "1"
     for line in (old, new):
-        assert "cannot be opened for writing (Permission denied" in line
+        assert "cannot be opened for writing (Permission denied" in line  # the lock
         assert "give a folder that can be written" in line
     assert "hidden/node.db: cannot be read (Permission denied); look at its rights" in hidden
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
 
 BROKEN: Final = 1
 
-app = typer.Typer(no_args_is_help=True, help="A node's record: check it, look at it.")
+app = typer.Typer(
+    no_args_is_help=True, help="A node's record: check it, look at it, delete bodies in it."
+)
 
 StorePath = Annotated[Path, typer.Argument(metavar="STORE", help="The node's file.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -75,6 +78,45 @@ def show(
         return
     columns = ("seq", "time", "kind", "agent", "handoff", "body")
     show_table(Table("Events", columns, tuple(_line(event) for event in events)))
+
+
+@app.command()
+def retain(
+    store: StorePath,
+    days: Annotated[float, typer.Option(min=0.0, help="How long bodies are kept.")],
+) -> None:
+    """Delete the bodies of handoffs that are closed and had no event for so long.
+
+    The node must be stopped. The chain stays verifiable, and what was learnt stays.
+    """
+    from batonq.node import retention
+    from batonq.node.store import SqliteStore
+
+    with closing(SqliteStore.open(store, create=False)) as opened:
+        count = retention.retain(opened, days, time.time())
+    typer.echo(f"{count} bodies deleted")
+
+
+@app.command()
+def erase(
+    store: StorePath,
+    handoff: Annotated[str | None, typer.Option(metavar="ID", help="Of this handoff.")] = None,
+    workflow: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of all handoffs of this workflow.")
+    ] = None,
+) -> None:
+    """Delete the bodies of one handoff or of one workflow, as `retain` does."""
+    from batonq.node import retention
+    from batonq.node.store import SqliteStore
+
+    if (handoff is None) == (workflow is None):
+        raise typer.BadParameter("give either --handoff or --workflow")
+    with closing(SqliteStore.open(store, create=False)) as opened:
+        if handoff is not None:
+            count = retention.erase_handoff(opened, handoff, time.time())
+        else:
+            count = retention.erase_workflow(opened, str(workflow), time.time())
+    typer.echo(f"{count} bodies deleted")
 
 
 def _document(event: Event) -> dict[str, object]:

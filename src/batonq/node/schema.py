@@ -95,11 +95,14 @@ def is_database(path: Path) -> bool:
 
 
 def connect(path: Path, *, read_only: bool, create: bool) -> sqlite3.Connection:
-    """Open a file with SQLite, without changing it yet.
+    """Open a file with SQLite, without changing it yet; a new one is its owner's alone.
 
     Raises:
-        sqlite3.Error: if SQLite cannot.
+        StoreError: if it cannot be made.
+        sqlite3.Error: if SQLite cannot open it.
     """
+    if create and not read_only:
+        _touch(path)
     mode = "mode=ro" if read_only else "mode=rwc" if create else "mode=rw"
     if read_only and not os.access(path.parent, os.W_OK) and not _has_log(path):
         mode = "immutable=1"  # SQLite would need to make a file beside it; nobody can write this
@@ -155,6 +158,16 @@ def prepare(
         _create(connection, version)
     elif found < version:
         _migrate(connection, path, found, version, migrations)
+
+
+def _touch(path: Path) -> None:
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise StoreError(
+            f"{path}: cannot be written ({error.strerror}); look at the rights of the file and "
+            "its folder"
+        ) from error
 
 
 def _has_log(path: Path) -> bool:
@@ -218,6 +231,7 @@ def _back_up(connection: sqlite3.Connection, path: Path, version: int) -> Path:
     backup = path.with_name(f"{path.name}.v{version}.bak")
     unfinished = path.with_name(f"{backup.name}.part")
     unfinished.unlink(missing_ok=True)
+    _touch(unfinished)
     try:
         with closing(sqlite3.connect(unfinished)) as copy:
             connection.backup(copy)
