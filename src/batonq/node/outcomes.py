@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from batonq.base.errors import StoreError
+from batonq.base.errors import DataError, StoreError
 from batonq.node import asking, opening, quoting, revising, settling, trusting
 from batonq.node.core import ABSENT, Core
 from batonq.node.limits import Costs
@@ -146,8 +146,10 @@ class Outcomes:
         Raises:
             UnknownError: if this node did not decide it.
             ConflictError: if it has no outcome yet, or another correction has this key.
-            DataError: for a number that cannot be.
+            DataError: for a number that cannot be; for a key that starts with `#`.
         """
+        if key.startswith(revising.OURS):
+            raise DataError(f"key '{key}': give one that does not start with '{revising.OURS}'")
         with self._kept():
             return revising.revise(
                 self._core,

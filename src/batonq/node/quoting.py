@@ -8,11 +8,12 @@ from batonq.base.errors import ConflictError, UnknownError
 from batonq.base.files import Json
 from batonq.node.completing import learn, learning_of
 from batonq.node.core import Core
-from batonq.node.event import EXPIRY, QUOTE, DuplicateError
+from batonq.node.event import EXPIRY, QUOTE, DuplicateError, Event
 from batonq.node.results import Settled
-from batonq.node.revising import revise
-from batonq.node.standing import TERMINAL, standing
+from batonq.node.revising import OURS, correct, corrected
+from batonq.node.standing import TERMINAL, Standing, standing
 
+LATE_QUOTE: Final = f"{OURS}quote"  # key of the correction
 STALE_WEIGHT: Final = 0.5  # of a quote that is not this handoff's own
 
 
@@ -38,6 +39,8 @@ def quote_came(core: Core, handoff_id: str, value: float, more: dict[str, Json])
                     QUOTE, now.decision.agent, handoff_id, body, closes=now.outcome is not None
                 )
                 core.store.sent(handoff_id)
+                # In one piece with the quote: nobody would ask for it again.
+                correction = _replace_stale(core, handoff_id) if stale else None
         except DuplicateError as error:
             stored = error.stored.body.get("quote")  # None: the workflow ended without one
             if stored is not None and stored != value:
@@ -51,7 +54,20 @@ def quote_came(core: Core, handoff_id: str, value: float, more: dict[str, Json])
         if peer is not None:
             peer.apply(event)
         settled = learn(core, event, waiting=now.outcome is None)
-        return revise(core, handoff_id, key="late quote", source="quote") if stale else settled
+        return settled if correction is None else corrected(core, *correction)
+
+
+def _replace_stale(core: Core, handoff_id: str) -> tuple[Standing, Event]:
+    """Store the correction of what was learnt from another quote, now that its own has come."""
+    now = standing(core, handoff_id)
+    body: dict[str, Json] = {
+        "reward": now.reward,
+        "duration": now.duration,
+        "end": now.end,
+        "source": "quote",
+        "asked": [None, None, None],
+    }
+    return now, correct(core, now, body, LATE_QUOTE)
 
 
 def expire(core: Core, before: float, limit: int = 1_000) -> int:

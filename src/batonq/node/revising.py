@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from batonq.base.errors import ConflictError
 from batonq.base.files import Json
 from batonq.icq import update
 from batonq.node.completing import learn, learning_of
 from batonq.node.core import UNLOGGED, Core
-from batonq.node.event import OUTCOME, QUOTE, REVISION, once
+from batonq.node.event import OUTCOME, QUOTE, REVISION, Event, once
 from batonq.node.limits import Costs
 from batonq.node.results import Settled
 from batonq.node.settling import settle
 from batonq.node.standing import TERMINAL, Standing, check, standing
 from batonq.node.trusting import realised
+
+OURS: Final = "#"  # how keys of corrections start that nobody else may give
+FINISH: Final = f"{OURS}finish"
 
 
 def revise(
@@ -38,7 +43,6 @@ def revise(
             "end": now.end if end is None else end,
             "source": source,
             "asked": [reward, duration, end],
-            "workflow": now.decision.body["workflow"],
             **(more or {}),
         }
         known = core.store.find(once(REVISION, handoff_id, key))
@@ -51,20 +55,37 @@ def revise(
             return Settled(
                 handoff_id, now.learnt is not None, now.learnt is None, now.quote, None, True
             )
-        ended = body["end"] == TERMINAL
-        if now.learnt is None and ended:
+        if now.learnt is None and body["end"] == TERMINAL:
             return _ended_unlearnt(core, now, body, key)
-        if now.learnt is not None:
-            body |= _change(core, now, body)
-        event = core.record(REVISION, now.decision.agent, handoff_id, body, key=key)
-        learner = core.agent(event.agent).learner
-        learner.apply(event, lambda _version: None)
-        value = None
-        if now.learnt is not None:
-            y, action = now.decision.body["y"], now.decision.body["action"]
-            value = learner.values(y).at(y, (action,))[0]
-        quote = None if ended else now.quote
-        return Settled(handoff_id, now.learnt is not None, now.learnt is None, quote, value, False)
+        return corrected(core, now, correct(core, now, body, key))
+
+
+def correct(core: Core, now: Standing, body: dict[str, Json], key: str) -> Event:
+    """Store a correction; it takes effect by `corrected`.
+
+    Args:
+        core: the node.
+        now: the handoff's standing before.
+        body: reward, duration and end as they should have been, and who says so.
+        key: of the correction.
+    """
+    body = {**body, "workflow": now.decision.body["workflow"]}
+    if now.learnt is not None:
+        body |= _change(core, now, body)
+    return core.record(REVISION, now.decision.agent, now.decision.handoff_id, body, key=key)
+
+
+def corrected(core: Core, now: Standing, event: Event) -> Settled:
+    """Let a stored correction take effect."""
+    learner = core.agent(event.agent).learner
+    learner.apply(event, lambda _version: None)
+    learnt = now.learnt is not None
+    value = None
+    if learnt:
+        y, action = now.decision.body["y"], now.decision.body["action"]
+        value = learner.values(y).at(y, (action,))[0]
+    quote = None if event.body["end"] == TERMINAL else now.quote
+    return Settled(event.handoff_id, learnt, not learnt, quote, value, False)
 
 
 def finish(
@@ -80,8 +101,7 @@ def finish(
             time = 1.0 if duration is None else duration
             return settle(core, handoff_id, reward, time, end=TERMINAL, costs=costs)
         now = standing(core, handoff_id)
-        key = "finish"
-        before = core.store.find(once(REVISION, handoff_id, key))
+        before = core.store.find(once(REVISION, handoff_id, FINISH))
         if before is not None:
             if before.body and before.body["given"] != [reward, duration]:
                 raise ConflictError(
@@ -95,7 +115,7 @@ def finish(
         return revise(
             core,
             handoff_id,
-            key=key,
+            key=FINISH,
             source="finish",
             reward=total,
             duration=now.duration + (duration or 0.0),
@@ -127,7 +147,7 @@ def _ended_unlearnt(core: Core, now: Standing, body: dict[str, Json], key: str) 
     """A handoff that waited for a quote ended after all: it is learnt from without one."""
     handoff_id, agent = now.decision.handoff_id, now.decision.agent
     with core.store.transaction():
-        revision = core.record(REVISION, agent, handoff_id, body, key=key)
+        revision = correct(core, now, body, key)
         learning = learning_of(core, now.decision, body["reward"], body["duration"], TERMINAL, None)
         learning |= {"quote": None, "peer": None}
         event = core.record(QUOTE, agent, handoff_id, learning, closes=True)
