@@ -9,6 +9,7 @@ from batonq._version import __version__
 
 if TYPE_CHECKING:
     from batonq import testing
+    from batonq.bound.offpolicy import evaluate
     from batonq.bound.refine import refine
     from batonq.bound.terms import bound
     from batonq.icq.compare import compare
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from batonq.icq.run import Run
     from batonq.icq.train import train
     from batonq.node.agent import Agent
+    from batonq.node.export import read_log
     from batonq.node.limits import END, Limits
     from batonq.node.peer import Peer
     from batonq.node.team import Team
@@ -42,9 +44,11 @@ __all__ = [
     "__version__",
     "bound",
     "compare",
+    "evaluate",
     "from_gymnasium",
     "from_pettingzoo",
     "observe",
+    "read_log",
     "refine",
     "solve",
     "testing",
@@ -67,9 +71,11 @@ _HOMES = {
     "Team": ("batonq.node.team", "Team"),
     "Turn": ("batonq.icq.environment", "Turn"),
     "compare": ("batonq.icq.compare", "compare"),
+    "evaluate": ("batonq.bound.offpolicy", "evaluate"),
     "from_gymnasium": ("batonq.icq.gymnasium", "from_gymnasium"),
     "from_pettingzoo": ("batonq.icq.pettingzoo", "from_pettingzoo"),
     "observe": ("batonq.icq.observe", "observe"),
+    "read_log": ("batonq.node.export", "read_log"),
     "refine": ("batonq.bound.refine", "refine"),
     "solve": ("batonq.smdp.exact", "optimal"),
     "to_gymnasium": ("batonq.icq.gymnasium", "to_gymnasium"),

@@ -15,7 +15,7 @@ import typer
 
 from batonq import __version__
 from batonq.base.errors import BatonqError
-from batonq.cli import audit, bound, data, demo, node, report, run
+from batonq.cli import audit, bound, data, demo, evaluate, node, report, run
 
 BAD_INPUT: Final = 2
 FAILURE: Final = 1
@@ -32,6 +32,7 @@ app.add_typer(run.app, name="run")
 app.command("report")(report.report)
 app.command("bound")(bound.bound)
 app.command("refine")(bound.refine)
+app.command("evaluate")(evaluate.evaluate)
 app.add_typer(data.app, name="data")
 app.add_typer(node.app, name="node")
 app.add_typer(audit.app, name="audit")
