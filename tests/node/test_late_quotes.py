@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from batonq.base.errors import DataError, StoreError
+from batonq.base.errors import ConflictError, DataError, StoreError
 from batonq.icq import clocks
 from batonq.node.event import QUOTE, REVISION
+from batonq.node.quoting import quote_came
 from batonq.node.team import Team
 
 GAMMA = 0.9
@@ -76,3 +77,14 @@ def test_keys_of_the_node_itself_are_not_given_to_others() -> None:
             team.revise(handed, key="#finish", reward=1.0)
         team.revise(handed, key="finish", reward=1.0)  # a key as any other
         assert team.finish(handed, 0.5).value == pytest.approx(0.5 * (1.0 + GAMMA * 0.5))
+
+
+def test_a_quote_told_again_is_no_conflict_though_trust_has_changed() -> None:
+    with opened(None) as team:
+        handed = team["intake"].decide("bug").id
+        team.settle(handed, 0.0)
+        for used in (0.5, 0.4):  # what is learnt from it, at either time
+            settled = quote_came(team.core, handed, used, {"peer": None, "told": 0.6})
+        assert (settled.repeated, settled.quote) == (True, 0.5)
+        with pytest.raises(ConflictError, match="has the quote 0.5 already"):
+            quote_came(team.core, handed, 0.5, {"peer": None, "told": 0.7})

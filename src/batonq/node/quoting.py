@@ -42,13 +42,20 @@ def quote_came(core: Core, handoff_id: str, value: float, more: dict[str, Json])
                 # In one piece with the quote: nobody would ask for it again.
                 correction = _replace_stale(core, handoff_id) if stale else None
         except DuplicateError as error:
-            stored = error.stored.body.get("quote")  # None: the workflow ended without one
-            if stored is not None and stored != value:
+            stored = error.stored.body
+            known = stored.get("quote")  # None: the workflow ended without one
+            # What the peer told, as trust in it may have changed since.
+            if known is not None and stored.get("told", known) != body.get("told", value):
                 raise ConflictError(
-                    f"handoff '{handoff_id}': has the quote {stored:g} already"
+                    f"handoff '{handoff_id}': has the quote {known:g} already"
                 ) from error
             return Settled(
-                handoff_id, now.learnt is not None, now.outcome is None, value, None, True
+                handoff_id,
+                now.learnt is not None,
+                now.outcome is None,
+                value if known is None else known,
+                None,
+                True,
             )
         peer = core.peers.get(more.get("peer") or "")
         if peer is not None:
