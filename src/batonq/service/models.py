@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 NAME_PATTERN: Final = r"^[A-Za-z0-9_][A-Za-z0-9_.:\-]{0,127}$"
 
@@ -24,7 +24,7 @@ HandoffId = Annotated[
     ),
 ]
 Label = Annotated[str, Field(min_length=1, max_length=128)]
-Number = Annotated[float, Field(allow_inf_nan=False, ge=-1e150, le=1e150)]
+Number = Annotated[float, Field(allow_inf_nan=False, ge=-1e18, le=1e18)]
 Amounts = Annotated[
     dict[Label, Number], Field(max_length=32, description="Unit -> amount.", examples=[{"usd": 0}])
 ]
@@ -32,8 +32,8 @@ Reward = Annotated[
     float,
     Field(
         allow_inf_nan=False,
-        ge=-1e150,
-        le=1e150,
+        ge=-1e18,
+        le=1e18,
         description="Gathered while the option ran, discounted to its start.",
         examples=[-0.2],
     ),
@@ -43,12 +43,17 @@ Duration = Annotated[
     Field(
         allow_inf_nan=False,
         gt=0,
-        le=1e150,
+        le=1e18,
         description="Of the option, in the node's units of time.",
         examples=[3],
     ),
 ]
 MOST: Final = 256  # candidates of one decision
+
+
+def _whole(value: Any) -> Any:
+    """1.0 is an integer to JSON."""
+    return int(value) if type(value) is float and value.is_integer() else value
 
 
 class Body(BaseModel):
@@ -69,8 +74,8 @@ class Decide(Body):
         ),
     ]
     to: Annotated[
-        Annotated[list[Label], Field(max_length=MOST)]
-        | Annotated[dict[Label, Label], Field(max_length=MOST)]
+        Annotated[list[Label], Field(min_length=1, max_length=MOST)]
+        | Annotated[dict[Label, Label], Field(min_length=1, max_length=MOST)]
         | None,
         Field(
             description="Targets, or action -> target; by default those the agent was given. "
@@ -90,7 +95,7 @@ class Decide(Body):
         Field(description="Name of the request that this is a part of.", examples=["r-7"]),
     ] = None
     hops: Annotated[
-        Annotated[int, Field(ge=0, le=2**53)] | None,
+        Annotated[int, Field(ge=0, le=2**53), BeforeValidator(_whole)] | None,
         Field(description="Handoffs so far, where the caller counts them.", examples=[2]),
     ] = None
     veto: Annotated[

@@ -7,7 +7,7 @@ import json
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, ParamSpec, TypeVar
 
-from batonq.base.errors import BatonqError, DataError, StoreError, UnknownError
+from batonq.base.errors import BatonqError, ConflictError, DataError, StoreError, UnknownError
 from batonq.node.event import ANSWER, DECISION, EXPIRY, IMPORT, OUTCOME, QUOTE, REALISED, once
 from batonq.node.results import Settled
 from batonq.node.standing import standing
@@ -77,21 +77,32 @@ async def finish(team: Team, body: models.Finish, threads: bool) -> Document:
 
 
 async def outcomes(team: Team, body: models.Outcomes, threads: bool) -> Document:
-    """See `Team.revise` and `Team.realised`. Each is done once, so a repeat completes both."""
-    settled = None
-    if body.reward is not None or body.duration is not None:
-        settled = await run(
-            threads,
-            team.revise,
-            body.handoff_id,
-            key=body.key,
-            reward=body.reward,
-            duration=body.duration,
-            source=body.source,
-        )
-    if body.realised is not None:
-        await run(threads, team.realised, body.handoff_id, body.realised)
-    return (settled or state_of(team, body.handoff_id))._asdict()
+    """See `Team.revise` and `Team.realised`."""
+    settled = await run(threads, _tell_later, team, body)
+    return settled._asdict()
+
+
+def _tell_later(team: Team, body: models.Outcomes) -> Settled:
+    """Both parts or none, unless the store fails in between; then a repeat completes it."""
+    handoff_id, value = body.handoff_id, body.realised
+    settled, new = None, False
+    with team.core.lock:
+        known = None if value is None else team.store.find(once(REALISED, handoff_id))
+        if known is not None and known.body and known.body["value"] != value:
+            raise ConflictError(
+                f"handoff '{handoff_id}': {known.body['value']:g} is recorded as what came of it"
+            )
+        if body.reward is not None or body.duration is not None:
+            settled = team.revise(
+                handoff_id,
+                key=body.key,
+                reward=body.reward,
+                duration=body.duration,
+                source=body.source,
+            )
+        if value is not None:
+            new = team.realised(handoff_id, value)
+        return settled or state_of(team, handoff_id)._replace(repeated=not new)
 
 
 def state_of(team: Team, handoff_id: str) -> Settled:

@@ -116,7 +116,17 @@ def told(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
-router = APIRouter(prefix="/v1", route_class=StrictRoute)
+def _follow(call: str, place: str) -> dict[str, Any]:
+    """A link of the OpenAPI document: what may be called with the handoff just answered."""
+    return {"operationId": call, "requestBody": {"handoff_id": f"$response.body#/{place}"}}
+
+
+_LINKS: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"links": {name: _follow(name, "id") for name in ("settle", "finish", "outcomes")}}
+}
+router = APIRouter(
+    prefix="/v1", route_class=StrictRoute, generate_unique_id_function=lambda route: route.name
+)
 
 
 def answer(document: Mapping[str, Any], status: int = 200) -> Response:
@@ -128,7 +138,7 @@ def answer(document: Mapping[str, Any], status: int = 200) -> Response:
     "/decide",
     summary="Decide to whom to hand off",
     response_model=answers.Decided,
-    responses=told(*_POSTED),
+    responses=_LINKS | told(*_POSTED),
     tags=["control"],
 )
 async def decide(body: models.Decide, request: Request) -> Response:
