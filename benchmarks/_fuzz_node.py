@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 import tempfile
 from contextlib import suppress
 from functools import cache
@@ -163,8 +162,3 @@ def import_log(data: bytes) -> None:
         again = importing.import_into(store, traces, 2.0)
         assert first.added + first.repeated == again.repeated == len(traces)
         assert again.added == 0
-
-
-def clean() -> None:
-    """Delete the files."""
-    shutil.rmtree(folder(), ignore_errors=True)

@@ -13,6 +13,7 @@ import argparse
 import importlib
 import importlib.util
 import json
+import os
 import random
 import re
 import subprocess
@@ -55,7 +56,12 @@ def _fuzz(name: str, engine: str, seconds: float) -> dict[str, Any]:
         begin = time.perf_counter()
         try:
             done = subprocess.run(  # noqa: S603
-                command, capture_output=True, text=True, errors="replace", timeout=seconds + GRACE
+                command,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=seconds + GRACE,
+                env={**os.environ, "TMPDIR": place},  # what targets write goes with it
             )
             status, told = done.returncode, done.stderr
         except subprocess.TimeoutExpired as error:
