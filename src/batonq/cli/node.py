@@ -149,9 +149,9 @@ def import_(
     """Take older traces into the store, and say what can be estimated from them."""
     from batonq.node.importing import import_into, read_traces
 
-    records = read_traces(traces)
     _, team = _opened(config)
     with team:
+        records = read_traces(traces, sees=lambda agent, seen: team[agent].sees(seen))
         done = import_into(team.store, records, team.core.clock())
     typer.echo(json.dumps(asdict(done)) if as_json else str(done))
 

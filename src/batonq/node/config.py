@@ -97,6 +97,7 @@ class PeerTable(_Strict):
     leak_bits: int | None = None
     seconds: Number = 5.0
     on_inflation: Literal["flag", "shrink", "quarantine"] = "flag"
+    realised_range: tuple[Number, Number] | None = Field(default=None, strict=False)
     propagate: bool = False
 
 
@@ -237,6 +238,7 @@ def open_team(config: NodeConfig, folder: Path, *, read_only: bool = False) -> T
                 leak_bits=peer.leak_bits,
                 seconds=peer.seconds,
                 on_inflation=peer.on_inflation,
+                realised_range=peer.realised_range,
                 propagate=peer.propagate,
             )
     except BaseException:

@@ -114,7 +114,12 @@ class Peer:
             self.asked += 1
             body = event.body
             self.ledger = promises.quoted(
-                self.terms, self.ledger, event.handoff_id, body["told"], body["workflow"]
+                self.terms,
+                self.ledger,
+                event.handoff_id,
+                body["told"],
+                body["workflow"],
+                at=event.at,
             )
         elif event.kind == REALISED:
             value = event.body["value"]

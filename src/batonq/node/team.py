@@ -177,6 +177,7 @@ class Team(Outcomes):
         leak_bits: int | None = None,
         seconds: float = 5.0,
         on_inflation: str = "flag",
+        realised_range: tuple[float, float] | None = None,
         propagate: bool = False,
     ) -> Peer:
         """Name an agent of another process or organisation.
@@ -190,10 +191,14 @@ class Team(Outcomes):
             seconds: to wait for an answer.
             on_inflation: what follows when it is shown to promise too much: "flag", "shrink" its
                 quotes, or "quarantine" it.
+            realised_range: smallest and largest value that can come of a handoff to it, if that
+                is known better than from the range of quotes: the narrower, the sooner a peer that
+                promises too much is found out.
             propagate: whether trace context goes to it and is taken over from it: a shared trace
                 shows both parties each other's steps.
 
         Raises:
+            ModelError: for a range that is empty.
             DataError: for a URL or word that cannot be.
             ConflictError: if there is such an agent or peer already.
         """
@@ -202,7 +207,8 @@ class Team(Outcomes):
         with core.lock:
             self._new_name(name)
             ours = core.declaration.scalar
-            terms = Terms(ours.low, ours.high)
+            low, high = realised_range or (ours.low, ours.high)
+            terms = Terms(low, high, patience=core.ttl)
             peer = Peer(
                 name, url, token, accepts, leak_bits, seconds, propagate, terms, on_inflation
             )
