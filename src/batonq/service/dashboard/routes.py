@@ -65,7 +65,7 @@ def dashboard(
 
 
 def _add_stream(router: APIRouter, pages: Pages, frame: Frame, closing: Callable[[], bool]) -> None:
-    streams = Streams(pages, closing)
+    streams = Streams(closing)
 
     @router.get("/events")
     async def events(
@@ -81,7 +81,7 @@ def _add_stream(router: APIRouter, pages: Pages, frame: Frame, closing: Callable
         if context is None:
             raise UnknownError(f"page {page!r}: has no stream")
         await run_in_threadpool(context)
-        return streams.open(page, context, frame(request, ""))
+        return streams.open(page, name, context, frame(request, ""))
 
 
 def _add_pages(router: APIRouter, pages: Pages, frame: Frame) -> None:
