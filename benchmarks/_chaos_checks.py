@@ -140,7 +140,7 @@ def _invented(asked: Asked, node: Node) -> Iterator[str]:
     for event in node.events:
         if event.kind in kinds:
             name = event.once.partition(":")[2]
-            if (node.agent, kinds[event.kind], name) not in asked:
+            if "#" not in name and (node.agent, kinds[event.kind], name) not in asked:
                 yield f"{node.agent}: {event.once} was never asked for"
 
 
@@ -168,7 +168,7 @@ def _open(asked: Asked, answered: Answered, node: Node) -> Iterator[str]:
     decided = {event.handoff_id for event in node.events if event.kind == "decision"}
     for what, handoffs in (
         ("is open and was settled", node.open & settled),
-        ("is closed and was never settled", decided - told - node.open),
+        ("is closed and was never settled", decided - told - node.open - node.replay.expired),
         ("is open by its store or by its events, but not by both", node.open ^ node.replay.open),
         ("is still to be sent", node.unsent),
     ):
@@ -202,7 +202,8 @@ def _quotes(nodes: list[Node]) -> Iterator[str]:
             name = event.handoff_id
             quote, answer = came.get(name), answers.get((target, node.agent, name))
             one = node.replay.updates.get(name)
-            used = one is not None and node.replay.outcomes[name]["end"] != "terminal"
+            ended = one is None or node.replay.outcomes[name]["end"] == "terminal"
+            used = one is not None and one.weight == 1.0 and not ended
             answers.pop((target, node.agent, name), None)
             if (used or quote is not None) and answer is None:
                 yield f"{node.agent}: {name} has a quote that '{target}' never gave"

@@ -30,6 +30,7 @@ def opened(config: dict[str, Any]) -> Team:
         bits=config["bits"],
         rounding=config["rounding"],
         explore=0.2,
+        ttl=config["ttl"],
         durability=config["durability"],
         seed=config["seed"],
         name=config["agent"],

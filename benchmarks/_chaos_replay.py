@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from batonq.icq import clocks, update
 from batonq.icq.clocks import Clock
 from batonq.wire import scalar
 from batonq.wire.scalar import Scalar
 
+STALE_WEIGHT: Final = 0.5
 Pair = tuple[str, str]  # information state, action
 Body = dict[str, Any]
 
@@ -42,6 +43,7 @@ class Update:
         reward: as it was last told.
         duration: as it was last told.
         quote: what was bootstrapped on; 0 after the end.
+        weight: of the step; below 1 if the quote was that of another handoff of the pair.
     """
 
     pair: Pair
@@ -49,6 +51,7 @@ class Update:
     reward: float
     duration: float
     quote: float
+    weight: float = 1.0
 
     def target(self, gamma: float) -> float:
         """What the handoff was worth."""
@@ -64,7 +67,8 @@ class Replay:
         updates: by handoff, its learning step.
         quotes: by handoff, the quote that came for it, early or late.
         outcomes: by handoff, its outcome as last revised.
-        open: handoffs with a decision that have not been learnt from.
+        open: handoffs with a decision that have been neither learnt from nor given up.
+        expired: handoffs that were given up.
         revised: pairs whose value a revision mended.
         faults: what cannot be, in words.
     """
@@ -76,9 +80,11 @@ class Replay:
         self.quotes: dict[str, float] = {}
         self.outcomes: dict[str, Body] = {}
         self.open: set[str] = set()
+        self.expired: set[str] = set()
         self.revised: set[Pair] = set()
         self.faults: list[str] = []
         self._decisions: dict[str, Pair] = {}
+        self._last: dict[Pair, float] = {}  # the latest quote that was learnt from
         self._clock, self._gamma = clock, gamma
         self._actions, self._crosses = actions, crosses
 
@@ -100,6 +106,13 @@ class Replay:
                 self._completed(event, 0.0 if ended else body["quote"])
             else:
                 self._completed(event, None)
+        elif event.kind == "expiry":
+            self.expired.add(name)
+            self.open.discard(name)
+            known = self._last.get(self._decisions[name])
+            if body["quote"] != (known if name in self.outcomes else None):
+                self.faults.append(f"{event.once}: from {body['quote']}; the last was {known}")
+            self._completed(event, body["quote"], STALE_WEIGHT)
         elif event.kind == "revision":
             self._revise(event)
         elif event.kind == "answer":
@@ -107,7 +120,7 @@ class Replay:
         else:
             self.faults.append(f"{event.once}: nothing of this kind was to happen here")
 
-    def _completed(self, event: Row, quote: float | None) -> None:
+    def _completed(self, event: Row, quote: float | None, weight: float = 1.0) -> None:
         """Learn from a handoff that is complete by now; `quote` is None if it is not."""
         name, body = event.handoff_id, event.body
         if ("target" in body) != (quote is not None):
@@ -122,14 +135,16 @@ class Replay:
         pair, outcome = self._decisions[name], self.outcomes[name]
         self.counts[pair] += 1
         n = self.counts[pair]
-        one = Update(pair, n, outcome["reward"], outcome["duration"], quote)
+        one = Update(pair, n, outcome["reward"], outcome["duration"], quote, weight)
         target = one.target(self._gamma)
         if (body["n"], body["target"]) != (n, target):
             told = f"clock {body['n']}, target {body['target']}"
             self.faults.append(f"{event.once}: {told}; should be {n}, {target}")
         self.updates[name] = one
         self.open.discard(name)
-        size = clocks.size(self._clock, n)
+        if weight == 1.0 and outcome["end"] != "terminal":
+            self._last[pair] = quote
+        size = weight * clocks.size(self._clock, n)
         self.values[pair] = update.step(self.values.get(pair, 0.0), target, size)
 
     def _revise(self, event: Row) -> None:
@@ -147,7 +162,9 @@ class Replay:
         one.reward, one.duration = now["reward"], now["duration"]
         if now["end"] == "terminal":
             one.quote = 0.0
-        left = clocks.size(self._clock, one.n)
+        elif one.weight < 1.0:  # its own may have come by now
+            one.quote = self.quotes.get(name, one.quote)
+        left = one.weight * clocks.size(self._clock, one.n)
         for later in range(one.n + 1, self.counts[one.pair] + 1):
             left *= 1.0 - clocks.size(self._clock, later)
         self.values[one.pair] += left * (one.target(self._gamma) - before)

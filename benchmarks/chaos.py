@@ -3,7 +3,8 @@
 Four processes, each a node with one agent and an SQLite store, learn from workflows that wander
 among them at random. Between the pipeline and the nodes, and between the nodes, stands a proxy that
 drops requests and answers, sends requests twice, late, in another order, or long after; nodes are
-killed with -9 at random and started again. A referee process is told of every call before it is
+killed with -9 at random and started again. One of them gives handoffs up that wait for more than a
+few seconds. A referee process is told of every call before it is
 made and of every answer. In the end all nodes are killed, and the referee holds their stores to
 what was answered and their tables to a replay of its own.
 
@@ -63,7 +64,7 @@ DONE: Final = (
     "early",
     "left",
 )
-STORED: Final = ("decision", "outcome", "quote", "answer", "revision")
+STORED: Final = ("decision", "outcome", "quote", "answer", "revision", "expiry")
 VIOLATIONS: Final = (
     "lost",
     "doubled",
@@ -75,6 +76,7 @@ VIOLATIONS: Final = (
     "ledger",
     "told",
 )
+LONG, SHORT = 3600.0, 4.0  # seconds a handoff may wait: long, and short at the last of the nodes
 TRANSCRIPT: Final = "told.jsonl"
 AGENTS: Final = ("intake", "search", "code", "review")
 MODES: Final = ("apply", "observe", "apply", "observe")  # by agent
@@ -144,6 +146,7 @@ def storm(plan: Plan, folder: Path) -> dict[str, Any]:
             "rounding": "nearest",
             "durability": plan.durability,
             "seed": plan.seed,
+            "ttl": SHORT if agent == agents[-1] else LONG,
             "peers": {to: f"http://{HOST}:{by_agent[to]}" for to in agents if to != agent},
         }
         for agent, port, mode in zip(agents, ports, MODES, strict=False)
