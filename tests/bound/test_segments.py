@@ -145,7 +145,7 @@ def test_segments_that_were_not_drawn_can_be_left_out():
     [
         ([], 0.9, "no closed segment"),
         ([step(to="desk")], 0.9, "1 are still open"),
-        ([step()], 0.0, "gamma is 0"),
+        ([step()], 1.5, "gamma is 1.5"),
         ([step(name="x"), step(name="x")], 0.9, "handoff 'x' comes twice"),
         ([replace(step(), agent="other"), step()], 0.9, "give those of one agent"),
         ([step(name="x", propensity=0.0)], 0.9, "handoff 'x': propensity is 0"),

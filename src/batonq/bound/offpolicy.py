@@ -7,7 +7,7 @@ agents and their quotes stayed as they were.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -73,9 +73,11 @@ def evaluate(
     case = _case(_table(records, gamma), policy)
     wanted = ESTIMATORS if estimator is None else (estimator,)
     lines, refused = [], None
+    made: dict[str, Estimate] = {}
     for name in wanted:
         try:
-            lines.append(_line(case, name, confidence))
+            made[name] = _estimate(case, name)
+            lines.append(_line(case, name, made[name], confidence))
         except DataError as error:
             refused = refused or error
             none = Figure(None, note=f"not available: {error}")
@@ -93,7 +95,7 @@ def evaluate(
         largest=float(final.max() / final.sum()) if final.any() else 0.0,
         behaviour=_figure(table, case.behaviour, confidence),
         lines=tuple(lines),
-        assumptions=tuple(_assumptions(case, lines)),
+        assumptions=tuple(_assumptions(case, made)),
     )
 
 
@@ -162,13 +164,12 @@ def _figure(table: SegmentTable, estimate: Estimate, confidence: float) -> Figur
     return Figure(estimate.value, low, high)
 
 
-def _line(case: _Case, name: str, confidence: float) -> Line:
-    one = _estimate(case, name)
+def _line(case: _Case, name: str, one: Estimate, confidence: float) -> Line:
     gain = less(one, case.behaviour)
     return Line(name, _figure(case.table, one, confidence), _figure(case.table, gain, confidence))
 
 
-def _assumptions(case: _Case, lines: Sequence[Line]) -> Iterator[Assumption]:
+def _assumptions(case: _Case, made: Mapping[str, Estimate]) -> Iterator[Assumption]:
     """What the intervals rest on, and what can be said of it."""
     table = case.table
     yield Assumption(
@@ -193,9 +194,8 @@ def _assumptions(case: _Case, lines: Sequence[Line]) -> Iterator[Assumption]:
             f"{untried:.1%} of its decisions are actions never taken at what was seen, which came "
             "too seldom to tell",
         )
-    fits = any(line.estimator == "fqe" and line.value.value is not None for line in lines)
-    if fits and len(table.y) > len(table):
-        yield _tells_all(case, fit)
+    if "fqe" in made and len(table.y) > len(table):
+        yield _tells_all(case, fit, made.get("dr"))
     if table.dropped:
         yield Assumption(
             "segments without an outcome are like the others",
@@ -204,11 +204,11 @@ def _assumptions(case: _Case, lines: Sequence[Line]) -> Iterator[Assumption]:
         )
 
 
-def _tells_all(case: _Case, fit: Estimate) -> Assumption:
+def _tells_all(case: _Case, fit: Estimate, robust: Estimate | None) -> Assumption:
     """Whether weights, which need no such thing, contradict the fit."""
     name = "what is seen tells all within a segment (fqe)"
     try:
-        gap = less(fit, _estimate(case, "dr"))
+        gap = less(fit, robust or _estimate(case, "dr"))
         p = p_value(gap, groups(case.table, gap.part))
     except DataError:
         return Assumption(name, "not checkable", "weights cannot be used to check it")

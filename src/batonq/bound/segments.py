@@ -57,7 +57,7 @@ class SegmentTable:
 
     Attributes:
         agent: whose they are.
-        gamma: discount per unit of time, in (0, 1].
+        gamma: discount per unit of time, in [0, 1].
         observations: information states by number.
         actions: names of the actions by number.
         y: number of the information state of each decision.
@@ -274,8 +274,8 @@ def drawn(table: SegmentTable) -> SegmentTable:
 
 def check_gamma(gamma: float | None) -> None:
     """Raise a DataError unless it is a discount."""
-    if gamma is None or not 0 < gamma <= 1:
-        raise DataError(f"records: gamma is {gamma}; give the discount, in (0, 1]")
+    if gamma is None or not 0 <= gamma <= 1:
+        raise DataError(f"records: gamma is {gamma}; give the discount, in [0, 1]")
 
 
 def _goes_on(one: Handoff) -> bool:
