@@ -95,6 +95,38 @@ def test_one_process_writes_while_others_may_read(path):
     SqliteStore.open(path).close()
 
 
+FORKED = """
+import os, time
+from store_kinds import decide
+from batonq.node.store import SqliteStore
+store = SqliteStore.open(sys.argv[1])
+decide(store, "h1")
+child = os.fork()
+if child == 0:
+    time.sleep(60)
+    os._exit(0)
+try:
+    SqliteStore.open(sys.argv[1])
+except Exception as error:
+    print(child, type(error).__name__, flush=True)
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_a_forked_child_does_not_keep_the_lock_of_a_killed_parent(path):
+    process = program(FORKED, path)
+    child, error = process.stdout.readline().split()
+    assert error == "StoreError"  # the parent kept its own
+    process.wait(60)
+    try:
+        store = SqliteStore.open(path)
+        assert store.last() == 1
+        store.close()
+    finally:
+        os.kill(int(child), 9)
+        process.communicate()
+
+
 def test_a_new_store_is_its_owners_alone(path):
     older(path)
     store = SqliteStore.open(path, version=2, migrations={1: add_note})

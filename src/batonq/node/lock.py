@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
+from weakref import WeakSet
 
 from batonq.base.errors import StoreError
 
@@ -38,23 +40,31 @@ class Lock:
         try:
             _take(self._file)
         except OSError as error:
-            holder = (
-                os.pread(self._file, 20, 0) if hasattr(os, "pread") else os.read(self._file, 20)
-            )
+            holder = os.read(self._file, 20)
             os.close(self._file)
             raise StoreError(
                 f"{what}: in use by process {holder.decode('ascii', 'replace').strip() or '?'}; "
                 "stop that one first, or open it for reading only"
             ) from error
-        os.ftruncate(self._file, 0)
-        os.lseek(self._file, 0, os.SEEK_SET)
-        os.write(self._file, f"{os.getpid()}\n".encode())
+        _held.add(self)
+        with suppress(OSError):  # on a full disk the lock holds without a number in it
+            os.ftruncate(self._file, 0)
+            os.write(self._file, f"{os.getpid()}\n".encode())
 
     def release(self) -> None:
         """Let go; more than once is the same as once."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+
+_held: WeakSet[Lock] = WeakSet()
+
+
+def _let_go_in_child() -> None:
+    """A forked child does not hold what its parent holds, or it would outlive the parent."""
+    for lock in list(_held):
+        lock.release()
 
 
 if sys.platform == "win32":
@@ -71,3 +81,5 @@ else:
 
     def _take(file: int) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    os.register_at_fork(after_in_child=_let_go_in_child)
