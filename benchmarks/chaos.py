@@ -4,9 +4,9 @@ Four processes, each a node with one agent and an SQLite store, learn from workf
 among them at random. Between the pipeline and the nodes, and between the nodes, stands a proxy that
 drops requests and answers, sends requests twice, late, in another order, or long after; nodes are
 killed with -9 at random and started again. One of them gives handoffs up that wait for more than a
-few seconds. A referee process is told of every call before it is
-made and of every answer. In the end all nodes are killed, and the referee holds their stores to
-what was answered and their tables to a replay of its own.
+few seconds. A referee process is told of every call before it is made and of every answer. In the
+end all nodes are killed, and the referee holds their stores to what was answered, and their tables
+to a replay of its own.
 
 `python -m benchmarks.chaos --seed S --handoffs N` for other sizes; its exit status is 1 if anything
 was violated.

@@ -259,12 +259,10 @@ def _forget_that_it_was_asked(left: Storm) -> None:
 
 
 def _close_what_is_open(left: Storm) -> None:
-    # as an expiry would, which is none of what was to happen
-    agent, handoff, _ = left.one(
-        "decision", "handoff_id NOT IN (SELECT handoff_id FROM event WHERE kind='outcome')"
-    )
+    done = "SELECT handoff_id FROM event WHERE kind IN ('outcome', 'expiry')"
+    agent, handoff, _ = left.one("decision", f"handoff_id NOT IN ({done})")
     with closing(SqliteStore.open(left.lines[-1]["nodes"][agent]["store"])) as store:
-        store.append(Event("expiry", agent, handoff, f"expiry:{handoff}", 0.0, {}), closes=True)
+        store.append(Event("mode", agent, handoff, "mode:x", 0.0, {}), closes=True)
 
 
 def _leave_something_to_send(left: Storm) -> None:
