@@ -67,7 +67,7 @@ def test_errors_of_the_framework_are_documents(status):
 def places(model, body):
     with pytest.raises(ValidationError) as caught:
         model.model_validate(body)
-    response = problems.of_exception(RequestValidationError(caught.value.errors()))
+    response = problems.of_exception(RequestValidationError(caught.value.errors(), body=body))
     assert response.status_code == 422
     found = json.loads(response.body)
     return found, {one["pointer"]: one["detail"] for one in found["errors"]}
@@ -90,3 +90,14 @@ def test_places_are_bounded():
 def test_a_body_that_tells_nothing():
     _, wrong = places(models.Outcomes, {"handoff_id": "h", "key": "k"})
     assert wrong == {"": "give reward, duration or realised"}
+
+
+def test_places_are_of_the_body_and_name_no_alternatives():
+    body = {"agent": "a", "state": 1, "to": ["a", 2], "costs": {"a": 1}, "hops": "2"}
+    _, wrong = places(models.Decide, body)
+    assert set(wrong) == {"/to", "/to/1", "/costs/a", "/hops"}
+    calls = [{"do": "finish", "handoff_id": "h"}, {"do": "settle", "reward": "1"}, {"do": "x"}, 7]
+    _, wrong = places(models.Batch, {"calls": calls})
+    assert set(wrong) == {"/calls/1/handoff_id", "/calls/1/reward", "/calls/2", "/calls/3"}
+    _, wrong = places(models.Decide, [])
+    assert set(wrong) == {""}

@@ -112,14 +112,15 @@ def of_error(error: BatonqError) -> dict[str, Any]:
     return internal(error)
 
 
-def of_validation(errors: Sequence[Any]) -> dict[str, Any]:
+def of_validation(errors: Sequence[Any], body: Any = None) -> dict[str, Any]:
     """The document of what a model found wrong, with the places but not the values.
 
     Args:
         errors: as `pydantic.ValidationError.errors()` and FastAPI's wrapper of it give them.
+        body: what was validated.
     """
     places = [
-        {"pointer": _pointer(error.get("loc", ())), "detail": _plain(error)}
+        {"pointer": _pointer(error, body), "detail": _plain(error)}
         for error in errors[:_MOST_PLACES]
     ]
     first = f"{places[0]['pointer'] or 'the body'}: {places[0]['detail']}" if places else "?"
@@ -158,11 +159,35 @@ def of_exception(error: Exception) -> Response:
         case BatonqError():
             return response(of_error(error))
         case RequestValidationError():
-            return response(of_validation(error.errors()))
+            return response(of_validation(error.errors(), error.body))
         case HTTPException():
             detail = _FRAMEWORK.get(error.status_code, str(error.detail))
             return response(document(error.status_code, detail), error.headers)
     return response(internal(error))
+
+
+def _pointer(error: Mapping[str, Any], body: Any) -> str:
+    """A JSON pointer into the body (RFC 6901); "query.x" and "path.x" for what is not in it.
+
+    A model also names the alternatives that it tried, which are no places of the body.
+    """
+    parts = error.get("loc", ())
+    if parts and parts[0] in ("query", "path", "header"):
+        return ".".join(map(str, parts))
+    found, here = [], body
+    for part in parts:
+        if _holds(here, part):
+            here = here[part]
+        elif part is not parts[-1] or error.get("type") != "missing":
+            continue
+        found.append("/" + str(part).replace("~", "~0").replace("/", "~1")[:80])
+    return "".join(found)
+
+
+def _holds(value: Any, part: int | str) -> bool:
+    if isinstance(value, dict):
+        return part in value
+    return isinstance(value, list) and isinstance(part, int) and part < len(value)
 
 
 def _plain(error: Mapping[str, Any]) -> str:
@@ -171,11 +196,3 @@ def _plain(error: Mapping[str, Any]) -> str:
 
 async def _answer(_request: Request, error: Exception) -> Response:
     return of_exception(error)
-
-
-def _pointer(places: Sequence[int | str]) -> str:
-    """A JSON pointer into the body (RFC 6901); "query.x" and "path.x" for what is not in it."""
-    if places and places[0] in ("query", "path", "header"):
-        return ".".join(map(str, places))
-    parts = places[1:] if places and places[0] == "body" else places
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1")[:80] for part in parts)

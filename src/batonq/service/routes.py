@@ -71,8 +71,8 @@ def node_of(request: Request) -> Node:
 class StrictRoute(APIRoute):
     """A route whose one parameter `body` is read as strict JSON, then checked by its model.
 
-    FastAPI sees the parameter and documents it; its own reading, which would let a key stand twice
-    and take NaN for a number, is passed by, which also saves a third of the time of a call.
+    FastAPI sees the parameter and documents it. Its own reading, which would let a key stand twice
+    and take NaN for a number, is passed by; that saves time as well.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -84,11 +84,13 @@ class StrictRoute(APIRoute):
         validate = model.model_validate
 
         async def strict(request: Request) -> Response:
-            document = messages.parse(await request.body())
+            content = await request.body()
+            document = messages.parse(content, len(content))  # the gate has the limit
             try:
                 body = validate(document)
             except ValidationError as error:
-                raise RequestValidationError(error.errors(include_url=False)) from None
+                found = error.errors(include_url=False, include_context=False, include_input=False)
+                raise RequestValidationError(found, body=document) from None
             with _trace_of(request, body):
                 response: Response = await endpoint(body, request)
             return response
