@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from batonq.demo.audit import Table, audited, differing, greedy, replayed
+from batonq.demo.audit import Table, audited, differing, greedy, replayed, unbroken
 from batonq.demo.desk import ACTIONS, END, GAMMA, Outcome, Ticket
 from batonq.demo.nodes import INITIAL, QUOTES, STEP
 from batonq.demo.optimum import finite_desk
@@ -90,6 +90,7 @@ def test_what_is_learnt_twice_is_noticed(team: Team, tmp_path: Path) -> None:
     """The node does not do it, so the store is tampered with."""
     book = lived(team, 10)
     path = store_of(team, tmp_path)
+    assert unbroken(path)
     with sqlite3.connect(path) as connection:
         columns = [row[1] for row in connection.execute("PRAGMA table_info(event)")]
         copied = ["'again:h1'" if name == "once" else f'"{name}"' for name in columns[1:]]
@@ -100,6 +101,7 @@ def test_what_is_learnt_twice_is_noticed(team: Team, tmp_path: Path) -> None:
         )
     connection.close()
     assert audited(path, book).twice == 1
+    assert not unbroken(path)
 
 
 def test_a_replay_gives_what_was_learnt_to_the_last_bit(team: Team, tmp_path: Path) -> None:

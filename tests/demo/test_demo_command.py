@@ -26,15 +26,7 @@ from batonq.node.config import read_config
 from batonq.node.store import SqliteStore
 from batonq.study.run import rebuild
 
-# `batonq demo`, whatever else the command has.
-PROGRAM = (
-    sys.executable,
-    "-c",
-    "from batonq.cli import main; from batonq.cli.demo import demo\n"
-    "main.app.command('demo')(demo)\n"
-    "main.main()",
-    "demo",
-)
+PROGRAM = (sys.executable, "-c", "from batonq.cli.main import main; main()", "demo")
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +59,7 @@ def test_nothing_is_lost_or_learnt_twice_and_every_replay_is_identical(document:
         assert one["decided"] == one["settled"] == one["learnt"] > 0
         assert (one["lost"], one["unlearnt"], one["twice"], one["unknown"]) == (0, 0, 0, 0)
         assert one["differing"] == 0
+        assert one["unbroken"] is True
         assert one["pairs"] > 0
     assert sum(one["decided"] for one in found["agents"].values()) == found["handoffs"] >= 600
 

@@ -13,7 +13,9 @@ import pytest
 from batonq.base.seeds import generator
 from batonq.demo import desk
 from batonq.demo.desk import ACTIONS, GAMMA, LEAVES, Ticket
+from batonq.demo.nodes import BITS, EXPLORE, INITIAL, QUOTES, STEP
 from batonq.demo.optimum import Cell, Desk, Score, feasible, finite_desk, marks
+from batonq.demo.options import HANDOFFS
 from batonq.icq import clocks
 from batonq.icq.behaviour import epsilon_greedy
 from batonq.icq.environment import ModelEnvironment
@@ -118,15 +120,15 @@ def test_with_lossless_interfaces_the_feasible_policy_is_the_optimum() -> None:
 
 
 def test_agents_learn_it_with_eight_bits_within_the_handoffs_of_the_demo() -> None:
-    scalar = Scalar(-1.0, 1.0, bits=8, rounding="nearest")
+    scalar = Scalar(*QUOTES, bits=BITS, rounding="nearest")
     run = train(
         ModelEnvironment(WORLD.model),
-        handoffs=3500,
+        handoffs=HANDOFFS,
         seeds=3,
         seed=1,
-        clock=clocks.constant(0.05),
-        behaviour=epsilon_greedy(0.2),
-        initial=0.5,
+        clock=clocks.constant(STEP),
+        behaviour=epsilon_greedy(EXPLORE),
+        initial=INITIAL,
         points=1,
         exchange=lambda quote: decode(scalar, encode(scalar, quote, 0.5)),
     )

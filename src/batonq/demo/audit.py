@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from batonq.demo.optimum import Cell
 from batonq.demo.pipeline import Entry
 from batonq.icq import clocks, update
 from batonq.node import seeing
+from batonq.node.audit import verify
 from batonq.node.event import DECISION, OUTCOME, QUOTE, Event
 from batonq.node.store import SqliteStore
 
@@ -70,6 +72,12 @@ def audited(store: Path, book: Mapping[str, Entry]) -> Audit:
         twice=sum(times > 1 for times in learnt.values()),
         unknown=len(set(decisions) - set(book)),
     )
+
+
+def unbroken(store: Path) -> bool:
+    """Whether the hash chain of a store's events holds: none was changed, removed or put in."""
+    with closing(SqliteStore.open(store, read_only=True)) as opened:
+        return verify(opened).good
 
 
 def _completes(event: Event) -> bool:
@@ -143,8 +151,5 @@ def greedy(tables: Mapping[str, Table], cells: tuple[Cell, ...]) -> dict[Cell, s
 
 
 def _events(store: Path) -> list[Event]:
-    opened = SqliteStore.open(store, read_only=True)
-    try:
+    with closing(SqliteStore.open(store, read_only=True)) as opened:
         return list(opened.events())
-    finally:
-        opened.close()

@@ -68,7 +68,7 @@ NEEDS: Final[Mapping[str, Need]] = MappingProxyType(
         ),
     }
 )
-SHOWS: Final = 0.97  # chance that a draft looks what it is: sound if right, odd if not
+SHOWS: Final = 0.98  # chance that a draft looks what it is: sound if right, odd if not
 
 # What each agent can do, and who holds the request after it.
 ACTIONS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import signal
 import socket
@@ -25,12 +26,16 @@ from batonq.demo.proxy import HOST
 BITS: Final = 8
 EXPLORE: Final = 0.2
 INITIAL: Final = 0.5  # a new action is thought worth trying
-STEP: Final = 0.05  # constant: what a receiver quotes moves while it learns
+STEP: Final = 0.06  # constant: what a receiver quotes moves while it learns
 QUOTES: Final = (-1.0, 1.0)
 SECONDS: Final = 30.0  # to come up
 GRACE: Final = 10.0  # seconds to stop
 IMPATIENT: Final = 1.0  # seconds for an answer while it comes up
 PAUSE: Final = 0.02  # seconds between two looks whether it is up
+
+
+# Agents on this machine are not reached through somebody's web proxy.
+DIRECT: Final = {"NO_PROXY": HOST, "no_proxy": HOST}
 
 
 class NodeError(BatonqError):
@@ -75,6 +80,7 @@ class Node:
                 stdout=subprocess.DEVNULL,
                 stderr=log,
                 start_new_session=True,  # Ctrl-C is for us; we stop it
+                env=os.environ | DIRECT,
             )
 
     def wait(self) -> None:

@@ -48,7 +48,7 @@ TEXTS: Final = MappingProxyType(
 CHOICES: Final = (
     "Exploration: any action with chance 0.2, the best one otherwise, until the end. What is "
     "evaluated is the policy without exploring.",
-    "Step size: 0.05, the same for ever. What a receiver quotes moves while it learns itself, and "
+    "Step size: 0.06, the same for ever. What a receiver quotes moves while it learns itself, and "
     "a step that shrinks from the first handoff on would follow it slowly.",
     "A new action is thought to be worth 0.5, so that it is tried.",
     "Quotes between agents are rounded to 8 bits over [-1, 1], to the nearest.",

@@ -21,7 +21,6 @@ from batonq.service.settings import Settings
 
 BAD_INPUT: Final = 2
 PEER_RATE: Final = Rate(10_000, 10_000)  # the demo is in a hurry
-RETRY_SECONDS: Final = 0.5
 GRACE: Final = 5.0  # seconds
 
 
@@ -33,7 +32,6 @@ def main(path: Path) -> None:
     settings = Settings(
         token=secret(path.parent, config.serve.token_file, "serve.token_file"),
         peer_rate=PEER_RATE,
-        retry_seconds=RETRY_SECONDS,
     )
     serve(team, config.serve.host, config.serve.port, settings=settings)
 

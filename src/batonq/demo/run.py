@@ -201,6 +201,7 @@ def _checked(node: Node, book: Book, table: Table) -> dict[str, Json]:
         "calls": sum(one.calls for one in mine.values()),
         "pairs": len(log),
         "differing": audit.differing(table, log),
+        "unbroken": audit.unbroken(node.store),
     }
 
 

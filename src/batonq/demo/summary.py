@@ -145,7 +145,8 @@ def _lines(found: Json) -> list[Line]:
     lost = sum(one["lost"] + one["unlearnt"] for one in agents.values())
     twice = sum(one["twice"] + one["unknown"] for one in agents.values())
     strange, bits = found["shown"]["strange"], _bits(found)
-    exact = found["agents"][victim]["differing"] == 0
+    exact = agents[victim]["differing"] == 0
+    broken = sum(not one["unbroken"] for one in agents.values())
     return [
         Line("learning", "share of the exact optimum", share, f">= {SHARE}", share >= SHARE),
         Line(
@@ -158,6 +159,7 @@ def _lines(found: Json) -> list[Line]:
         ),
         Line("kill", "handoffs lost or not learnt from", float(lost), "0", lost == 0),
         Line("kill", "handoffs learnt twice or unknown", float(twice), "0", twice == 0),
+        Line("kill", "stores whose hash chain is broken", float(broken), "0", broken == 0),
         Line("wire", "bits of each learning scalar", bits, "8", bits == 8),
         Line(
             "wire",
