@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import re
+import time
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager, closing, suppress
 from pathlib import Path
 
 import pytest
 
-from batonq.base.errors import RefusedError
-from batonq.node.peer import Asked, Peer, UnreachableError
+from batonq.base.errors import RefusedError, WireError
+from batonq.node.line import LARGEST, UnreachableError
+from batonq.node.peer import Asked, Peer
 from batonq.node.team import Team
 from batonq.service.run import serving
 from batonq.wire.declaration import Declaration
@@ -77,10 +80,83 @@ def test_a_refusal_does_not_disturb_an_ask_under_way() -> None:
             first, second = ask(of, "a"), ask(of, "b")
             with pytest.raises(RefusedError):
                 await first
-            assert of.declaration is None  # it is fetched again before the next ask
+            assert of.declaration == OURS  # it was fetched again, and has not changed
             assert (await second).value == 1.0
 
     asyncio.run(both())
+
+
+def test_a_new_declaration_is_fetched_and_the_handoff_asked_anew(tmp_path: Path) -> None:
+    def code_team(bits: int) -> Team:
+        team = Team.open(None, gamma=0.9, bits=bits)
+        team.add("code", to=["end"])
+        team.peer("intake", "http://127.0.0.1:9", accepts=SHOWN)
+        return team
+
+    async def later(url: str, of: Peer) -> Asked:
+        try:
+            return await of.aask(intake.declaration, "b", "intake", 1)
+        finally:
+            await of.aclose()
+
+    with Team.open(None, gamma=0.9) as intake:
+        with code_team(8) as code, serving(code) as url:
+            first = intake.peer("code", url, token=SHOWN)
+            assert first.ask(intake.declaration, "a", "intake", 1).answer.bits == 8
+        port = int(url.rpartition(":")[2])
+        with code_team(4) as code, serving(code, port=port):
+            assert first.ask(intake.declaration, "b", "intake", 1).answer.bits == 4
+            other = Peer("code", url, SHOWN, declaration=first.declaration)
+            assert asyncio.run(later(url, other)).answer.bits == 4
+        first.close()
+
+
+@pytest.mark.parametrize("long", [True, False])
+def test_an_answer_too_long_or_packed_is_not_read(long: bool) -> None:
+    """400 MB of spaces packed into 400 kB would be unpacked into memory by a plain client."""
+
+    async def one() -> None:
+        content = b" " * (LARGEST + 1) if long else gzip.compress(b" " * LARGEST * 50)
+        async with peer(1, ("a", (200, content))) as of:
+            with pytest.raises(WireError):
+                await ask(of, "a")
+
+    asyncio.run(one())
+
+
+def test_a_peer_that_drips_is_given_up_in_time() -> None:
+    """Each piece comes soon enough; all of them together do not."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError, asyncio.CancelledError), closing(writer):
+            await reader.readuntil(b"\r\n\r\n")
+            for byte in b"HTTP/1.1 200 -\r\ncontent-length: 99\r\n\r\n" + b" " * 99:
+                writer.write(bytes([byte]))
+                await writer.drain()
+                await asyncio.sleep(0.05)
+
+    async def one() -> float:
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        of, started = Peer("code", url, seconds=0.5), time.monotonic()
+        with pytest.raises(UnreachableError):
+            await ask(of, "a")
+        await of.aclose()
+        server.close()
+        return time.monotonic() - started
+
+    assert asyncio.run(one()) < 3.0  # byte by byte it would take seven seconds
+
+
+def test_what_a_peer_says_is_logged_as_one_line() -> None:
+    async def one() -> None:
+        refusal = 403, b'{"detail": "no\\n2026 forged line\\u001b[31m"}'
+        async with peer(1, ("a", refusal)) as of:
+            with pytest.raises(RefusedError) as caught:
+                await ask(of, "a")
+            assert str(caught.value).isprintable()
+
+    asyncio.run(one())
 
 
 def test_what_cannot_be_reached_is_no_strike() -> None:

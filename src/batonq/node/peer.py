@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
@@ -14,6 +15,7 @@ from batonq.base.errors import ConflictError, DataError, RefusedError, WireError
 from batonq.base.files import Json
 from batonq.node import promises, tracing
 from batonq.node.event import ANSWER, QUOTE, REALISED, TRUST, Event
+from batonq.node.line import Line, Reply, UnreachableError
 from batonq.node.promises import Ledger, Terms
 from batonq.node.trusting import FLAG, ON_INFLATION, QUARANTINE, RELEASE
 from batonq.wire import messages
@@ -23,7 +25,6 @@ from batonq.wire.scalar import Scalar
 
 SECONDS: Final = 5.0  # to wait for a peer
 _KEPT: Final = ("answered", "asked", "strikes", "flagged", "quarantined")
-LARGEST: Final = 1 << 16  # bytes of what a peer may answer
 
 
 class Asked(NamedTuple):
@@ -80,8 +81,7 @@ class Peer:
     reachable: bool = True
     quarantined: bool = False
     declaration: Declaration | None = None
-    _client: httpx.Client | None = field(default=None, repr=False)
-    _async_client: httpx.AsyncClient | None = field(default=None, repr=False)
+    _line: Line = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.on_inflation not in ON_INFLATION:
@@ -96,6 +96,7 @@ class Peer:
                 "token by `token`"
             )
         self.url = self.url.rstrip("/")
+        self._line = Line(self.url, self.token, self.seconds)
 
     @property
     def local(self) -> bool:
@@ -148,13 +149,12 @@ class Peer:
         Raises:
             WireError, RefusedError: as `ask`.
         """
-        try:
-            self._agree(ours, self._connected().get(f"{self.url}/v1/declaration"))
-        except httpx.HTTPError as error:
-            raise self._unreachable(error) from error
+        self._agree(ours, self._reply(self._line.call, "/v1/declaration"))
 
     def ask(self, ours: Declaration, handoff_id: str, sender: str, artifact: Json) -> Asked:
         """Hand an artifact on and get its quote.
+
+        If it refuses as its declaration has changed, the new one is fetched and it is asked anew.
 
         Raises:
             WireError: if it cannot be reached, answers with an error or with what cannot be.
@@ -162,108 +162,99 @@ class Peer:
         """
         if self.declaration is None:
             self.greet(ours)
-        client = self._connected()
+        ask, meaning, *call = self._ask(handoff_id, sender, artifact)
         try:
-            ask, meaning = self._ask(handoff_id, sender, artifact)
-            headers = tracing.outgoing_headers(self.propagate, handoff_id)
-            body = messages.body(ask)
-            response = client.post(f"{self.url}/v1/receive", content=body, headers=headers)
-        except httpx.HTTPError as error:
-            raise self._unreachable(error) from error
-        return self._answer(ask, meaning, response)
+            return self._answer(ask, meaning, self._reply(self._line.call, *call))
+        except RefusedError:
+            self.greet(ours)
+            if not self._changed(ask):
+                raise
+        ask, meaning, *call = self._ask(handoff_id, sender, artifact)
+        return self._answer(ask, meaning, self._reply(self._line.call, *call))
 
     async def aask(self, ours: Declaration, handoff_id: str, sender: str, artifact: Json) -> Asked:
         """As `ask`, without blocking."""
-        if self._async_client is None or self._async_client.is_closed:
-            self._async_client = httpx.AsyncClient(timeout=self.seconds, headers=self._headers())
-        client = self._async_client
+        if self.declaration is None:
+            await self._agreet(ours)
+        ask, meaning, *call = self._ask(handoff_id, sender, artifact)
         try:
-            if self.declaration is None:
-                self._agree(ours, await client.get(f"{self.url}/v1/declaration"))
-            ask, meaning = self._ask(handoff_id, sender, artifact)
-            headers = tracing.outgoing_headers(self.propagate, handoff_id)
-            body = messages.body(ask)
-            response = await client.post(f"{self.url}/v1/receive", content=body, headers=headers)
-        except httpx.HTTPError as error:
-            raise self._unreachable(error) from error
-        except RuntimeError as error:  # the client belongs to an event loop that has ended
-            self._async_client = None
-            raise self._unreachable(error) from error
-        return self._answer(ask, meaning, response)
+            return self._answer(ask, meaning, await self._areply(*call))
+        except RefusedError:
+            await self._agreet(ours)
+            if not self._changed(ask):
+                raise
+        ask, meaning, *call = self._ask(handoff_id, sender, artifact)
+        return self._answer(ask, meaning, await self._areply(*call))
 
     def close(self) -> None:
         """Let go of connections."""
-        if self._client is not None:
-            self._client.close()
-            self._client = None
+        self._line.close()
 
     async def aclose(self) -> None:
         """Let go of asynchronous connections."""
-        if self._async_client is not None:
-            await self._async_client.aclose()
-            self._async_client = None
+        await self._line.aclose()
 
-    def _connected(self) -> httpx.Client:
-        if self._client is None:
-            self._client = httpx.Client(timeout=self.seconds, headers=self._headers())
-        return self._client
+    async def _agreet(self, ours: Declaration) -> None:
+        self._agree(ours, await self._areply("/v1/declaration"))
 
-    def _headers(self) -> dict[str, str]:
-        headers = {"content-type": "application/json"}
-        return (
-            headers if self.token is None else headers | {"authorization": f"Bearer {self.token}"}
-        )
-
-    def _ask(self, handoff_id: str, sender: str, artifact: Json) -> tuple[Ask, Scalar]:
-        """The message, and by what its answer will have to be read."""
-        theirs = self.declaration
-        if theirs is None:  # a refusal to another thread's ask came in between
-            raise self._unreachable(ConnectionError())
-        return Ask(handoff_id, sender, self.name, artifact, theirs.digest()), theirs.scalar
-
-    def _agree(self, ours: Declaration, response: httpx.Response) -> None:
-        theirs = Declaration.from_document(self._document(response))
+    def _agree(self, ours: Declaration, reply: Reply) -> None:
+        theirs = Declaration.from_document(self._document(reply))
         agree(ours, theirs)
         self.declaration = theirs
 
-    def _answer(self, ask: Ask, meaning: Scalar, response: httpx.Response) -> Asked:
+    def _changed(self, ask: Ask) -> bool:
+        """Whether its declaration is another than the ask was made under."""
+        return self.declaration is not None and self.declaration.digest() != ask.declaration
+
+    def _ask(
+        self, handoff_id: str, sender: str, artifact: Json
+    ) -> tuple[Ask, Scalar, str, bytes, dict[str, str]]:
+        """The message, by what its answer will have to be read, and how to call."""
+        theirs = self.declaration
+        if theirs is None:  # a refusal to another thread's ask came in between
+            raise self._failed("its declaration has just changed")
+        ask = Ask(handoff_id, sender, self.name, artifact, theirs.digest())
+        headers = tracing.outgoing_headers(self.propagate, handoff_id)
+        return ask, theirs.scalar, "/v1/receive", messages.body(ask), headers
+
+    def _reply(self, call: Callable[..., Reply], *what: Any) -> Reply:
         try:
-            answer = Answer.from_document(self._document(response))
+            return call(*what)
+        except UnreachableError as error:
+            raise self._failed(str(error)) from error
+
+    async def _areply(self, *what: Any) -> Reply:
+        try:
+            return await self._line.acall(*what)
+        except UnreachableError as error:
+            raise self._failed(str(error)) from error
+
+    def _answer(self, ask: Ask, meaning: Scalar, reply: Reply) -> Asked:
+        try:
+            answer = Answer.from_document(self._document(reply))
             return Asked(answer, messages.accept(ask, answer, meaning))
-        except RefusedError:
-            self.declaration = None  # it may have another by now
-            raise
-        except (ConflictError, UnreachableError):
+        except (RefusedError, ConflictError, UnreachableError):
             raise
         except WireError:
             self.strikes += 1
             raise
 
-    def _document(self, response: httpx.Response) -> Json:
+    def _document(self, reply: Reply) -> Json:
         self.reachable = True
-        if response.status_code == httpx.codes.OK:
-            return messages.parse(response.content, LARGEST)
+        if reply.status == httpx.codes.OK:
+            return messages.parse(reply.content)
         detail: Any = ""
         with suppress(WireError, KeyError, TypeError):
-            detail = messages.parse(response.content, LARGEST)["detail"]
-        told = f"peer '{self.name}': answered {response.status_code}"
-        told += f" ({detail[:200]})" if isinstance(detail, str) and detail else ""
-        if response.status_code in (401, 403):
-            raise RefusedError(told)
-        if response.status_code == httpx.codes.CONFLICT:
-            raise ConflictError(told)
+            detail = messages.parse(reply.content)["detail"]
+        told = f"answered {reply.status}"
+        told += f" ({detail[:200]!a})" if isinstance(detail, str) and detail else ""
+        if reply.status in (401, 403):
+            raise RefusedError(f"peer '{self.name}': {told}")
+        if reply.status == httpx.codes.CONFLICT:
+            raise ConflictError(f"peer '{self.name}': {told}")
         raise self._failed(told)
-
-    def _unreachable(self, error: Exception) -> UnreachableError:
-        return self._failed(
-            f"peer '{self.name}': cannot be reached at {self.url} ({type(error).__name__})"
-        )
 
     def _failed(self, told: str) -> UnreachableError:
         self.failures += 1
         self.reachable = False
-        return UnreachableError(told)
-
-
-class UnreachableError(WireError):
-    """A peer did not answer, or not with an answer; asking again later may do."""
+        return UnreachableError(f"peer '{self.name}': {told}")
