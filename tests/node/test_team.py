@@ -178,6 +178,25 @@ def test_expiry_learns_from_the_last_quote_of_the_pair_with_half_weight(team: Te
     assert team.settle(unsettled.id, 1.0, 1.0, quote=0.0).learnt
 
 
+def test_an_outcome_after_the_expiry_waits_for_nothing(team: Team) -> None:
+    handed = team["intake"].decide(BUG, to=["elsewhere"])
+    team.expire(now=team.core.clock() + 4_000)
+    late = team.settle(handed.id, 1.0, 1.0)
+    assert (late.learnt, late.waiting) == (False, False)
+    assert not team.settle(handed.id, 1.0, 1.0).waiting
+    assert team.quoted(handed.id, 0.5).learnt  # but a quote that comes after all counts
+
+
+def test_ids_and_keys_may_hold_colons(team: Team) -> None:
+    for name in ("h", "h:x"):
+        team["intake"].decide(BUG, to=["code"], handoff_id=name)
+        team.settle(name, 0.0)
+    assert not team.revise("h", key="x:k", reward=1.0).repeated
+    assert not team.revise("h:x", key="k", reward=0.5).repeated
+    assert [one.body["reward"] for one in team.store.revisions("h")] == [1.0]
+    assert [one.body["reward"] for one in team.store.revisions("h:x")] == [0.5]
+
+
 def test_observe_takes_the_default_and_learns_from_it() -> None:
     team = opened(mode="observe")
     handed = team["intake"].decide(BUG, default="code")

@@ -51,8 +51,16 @@ class Event(NamedTuple):
 
 
 def once(kind: str, handoff_id: str, key: str = "") -> str:
-    """The `once` of an event: its kind and handoff, with a key of its own for revisions."""
-    return f"{kind}:{handoff_id}:{key}" if key else f"{kind}:{handoff_id}"
+    """The `once` of an event: its kind and handoff, with a key of its own for revisions.
+
+    Ids and keys may hold colons; the length of the id tells where it ends.
+    """
+    return f"{before_key(kind, handoff_id)}{key}" if key else f"{kind}:{handoff_id}"
+
+
+def before_key(kind: str, handoff_id: str) -> str:
+    """How the `once` of every event of this kind and handoff starts that has a key."""
+    return f"{kind}+{len(handoff_id)}:{handoff_id}:"
 
 
 class DuplicateError(ConflictError):

@@ -8,7 +8,7 @@ from batonq.base.errors import ConflictError, DataError
 from batonq.base.files import Json
 from batonq.node.completing import learn, learning_of
 from batonq.node.core import ABSENT, UNLOGGED, Core
-from batonq.node.event import ANSWER, DECISION, OUTCOME, QUOTE, DuplicateError, Event, once
+from batonq.node.event import ANSWER, DECISION, EXPIRY, OUTCOME, QUOTE, DuplicateError, Event, once
 from batonq.node.limits import END, Costs
 from batonq.node.results import Settled
 from batonq.node.standing import TERMINAL, check, standing
@@ -48,15 +48,16 @@ def settle(
         learns = value is not None or end == TERMINAL
         if learns:
             body |= learning_of(core, decision, reward, duration, end, value)
+        waits = not learns and core.store.find(once(EXPIRY, handoff_id)) is None
         try:
             with core.store.transaction():
                 event = core.record(OUTCOME, decision.agent, handoff_id, body, closes=learns)
-                if remote and not learns and artifact is not ABSENT:
+                if remote and waits and artifact is not ABSENT:
                     core.store.to_send(handoff_id, decision.body["target"], artifact)
         except DuplicateError as error:
             return _repeated(core, error.stored, reward, duration, end, costs)
         core.counts.settled += 1
-        return learn(core, event, waiting=not learns)
+        return learn(core, event, waiting=waits)
 
 
 def _quote_here(core: Core, decision: Event, artifact: Any) -> float | None:
@@ -94,7 +95,9 @@ def _repeated(
             f"handoff '{stored.handoff_id}': was settled with reward {body['reward']:g}, duration "
             f"{body['duration']:g}, end {body['end']}; to correct it, use outcomes (revise)"
         )
-    now = standing(core, stored.handoff_id) if body else None
-    learnt = now is not None and now.learnt is not None
-    waiting = now is not None and not learnt
-    return Settled(stored.handoff_id, learnt, waiting, now.quote if now else None, None, True)
+    if not body:
+        return Settled(stored.handoff_id, False, False, None, None, True)
+    now = standing(core, stored.handoff_id)
+    learnt = now.learnt is not None
+    waiting = not learnt and core.store.find(once(EXPIRY, stored.handoff_id)) is None
+    return Settled(stored.handoff_id, learnt, waiting, now.quote, None, True)

@@ -17,7 +17,7 @@ from batonq.base.errors import StoreError, WireError
 from batonq.base.files import Json
 from batonq.node import schema, sql
 from batonq.node.database import Database
-from batonq.node.event import DECISION, REVISION, DuplicateError, Event, once
+from batonq.node.event import DECISION, REVISION, DuplicateError, Event, before_key, once
 from batonq.node.lock import Lock
 from batonq.node.openness import Openness
 from batonq.wire import chain
@@ -149,9 +149,9 @@ class SqliteStore:
 
     def revisions(self, handoff_id: str) -> list[Event]:
         """See `Store.revisions`."""
-        prefix = once(REVISION, handoff_id)  # followed by a colon, after which comes a semicolon
-        found = self._base.read(sql.BETWEEN, f"{prefix}:", f"{prefix};")
-        return [one for one in map(self._event, found) if one.handoff_id == handoff_id]
+        start = before_key(REVISION, handoff_id)
+        end = f"{start[:-1]};"  # what comes after a colon
+        return [self._event(row) for row in self._base.read(sql.BETWEEN, start, end)]
 
     def events(self, after: int = 0, agent: str | None = None) -> Iterator[Event]:
         """See `Store.events`."""
