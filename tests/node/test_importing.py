@@ -133,6 +133,7 @@ def test_text_is_hashed_and_a_key_taken_as_it_is(tmp_path: Path) -> None:
         ({**BARE, "permitted": "code"}, "permitted: is no list"),
         ({**BARE, "y": '"x"'}, "one of 'observation' and 'y'"),
         ({**{k: BARE[k] for k in ("agent", "action", "reward")}, "y": "{"}, "y: is no key"),
+        ({**{k: BARE[k] for k in ("agent", "action", "reward")}, "y": "1" * 5000}, "y: is no key"),
         ({**{k: BARE[k] for k in ("agent", "action", "reward")}, "y": '{"b":1, "a":2}'}, "y: a"),
         ({**BARE, "agent": "a b"}, "agent: 'a b'"),
         ({**BARE, "workflow": 7}, "workflow: 7"),

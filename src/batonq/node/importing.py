@@ -242,7 +242,7 @@ def _key(known: dict[str, Json], agent: str, sees: Sees) -> str:
     y = _text(known, "y") or ""
     try:
         same = seeing.key(json.loads(y), agent, ())
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # also a number of thousands of digits
         raise DataError("y: is no key as a node writes it; give 'observation'") from error
     if same != y:
         raise DataError(f"y: a node would write {same[:80]}; give that, or 'observation'")
