@@ -60,24 +60,23 @@ class MemoryStore:
 
     def append(self, event: Event, *, opens: bool = False, closes: bool = False) -> int:
         """See `Store.append`."""
+        kind, agent, handoff_id, key, at, body, _ = event
         with self._lock:
-            number = self._numbers.get(event.once)
+            number = self._numbers.get(key)
             if number is not None:
                 raise DuplicateError(self._event(number))
             before = self._at
-            if event.at >= before:
-                self._at = event.at
-            else:
-                event = event._replace(at=before)
-            seq = self._numbers[event.once] = len(self._events) + 1
-            self._events.append(event._replace(seq=seq))
-            if event.kind == REVISION:
-                self._revised.setdefault(event.handoff_id, []).append(seq)
+            at = self._at = max(before, at)
+            seq = len(self._events) + 1
+            self._events.append(Event(kind, agent, handoff_id, key, at, body, seq))
+            self._numbers[key] = seq
+            if kind == REVISION:
+                self._revised.setdefault(handoff_id, []).append(seq)
             opened = None
             if closes:
-                opened = self._open.pop(event.handoff_id, None)
+                opened = self._open.pop(handoff_id, None)
             elif opens:
-                self._open[event.handoff_id] = seq
+                self._open[handoff_id] = seq
             if self._begun:
                 self._undo.append(lambda: self._take_back(event, before, opens, opened))
             return seq
