@@ -21,6 +21,7 @@ from batonq.service.security import SAFE_METHODS, SCOPE_KEY, Caller, Guard, addr
 from batonq.service.settings import Settings
 
 JSON: Final = "application/json"
+BODY_KEY: Final = "batonq.body"  # where the gate puts a body in the scope
 FORM: Final = "application/x-www-form-urlencoded"
 
 _ALWAYS: Final = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
@@ -133,6 +134,7 @@ class Gate:
             return None
         if media == FORM or caller.kind == "viewer":
             self._guard.check_csrf(caller, headers.get(names.CSRF) or _field(body, media))
+        scope[BODY_KEY] = body
         return replay(body, receive)
 
     def failed(self, scope: Scope) -> None:
