@@ -20,7 +20,7 @@ from batonq.demo.pipeline import Book, Pipeline
 from batonq.demo.proxy import Proxy, Tally
 
 KILLED: Final = "search"
-KILLED_AT: Final = 0.4  # share of the handoffs
+KILLED_AT: Final = 0.5  # share of the handoffs
 LEAST_OPEN: Final = 3  # handoffs in its hands then
 SECONDS_TO_AIM: Final = 1.0  # for as many to be so
 DOWN: Final = 0.5  # seconds for which it stays away before it is started again
