@@ -196,8 +196,9 @@ def test_a_reader_in_the_middle_of_reading_is_named(tmp_path):
     with pytest.raises(StoreError, match=r"another process reads it.*scrub it again later"):
         retain(store, 3.0, 7 * DAY)
     assert kept_of(store) == {"h1", "h3", "h4", "h5"}
+    assert b"decided-0" in files(path)
     reader._base.execute("COMMIT")
-    store.scrub()
+    assert retain(store, 3.0, 7 * DAY) == 0
     assert b"decided-0" not in files(path)
     reader.close()
     store.close()

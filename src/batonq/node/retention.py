@@ -43,8 +43,7 @@ def retain(store: Store, days: float, now: float) -> int:
         count = store.forget(upto)
         if count:
             _record(store, f"handoffs without an event for {days:g} days", count, now)
-    if count:
-        store.scrub()
+    store.scrub()  # also if an earlier call could not
     return count
 
 
