@@ -193,7 +193,7 @@ def test_a_reader_in_the_middle_of_reading_is_named(tmp_path):
     reader._base.execute("BEGIN")
     reader._base.execute("SELECT count(*) FROM event").fetchone()
     store._base.execute("PRAGMA busy_timeout=50")
-    with pytest.raises(StoreError, match=r"another process reads it.*scrub it again later"):
+    with pytest.raises(StoreError, match=r"another process reads it.*repeat this later"):
         retain(store, 3.0, 7 * DAY)
     assert kept_of(store) == {"h1", "h3", "h4", "h5"}
     assert b"decided-0" in files(path)

@@ -260,7 +260,7 @@ class SqliteStore:
         if busy:
             raise StoreError(
                 f"{self.path}: another process reads it, so that deleted bytes may still lie in "
-                "it; scrub it again later"
+                "it; repeat this later"
             )
 
     def close(self) -> None:
