@@ -232,7 +232,8 @@ async def receive(body: models.Receive, request: Request) -> Response:
     """The only way to a quote. Asked again for the same handoff, the answer is the same."""
     node = node_of(request)
     caller(request).check_sender(body.sender)
-    return answer(await operations.receive(node.team, body, node.settings.threads))
+    with tracing.invocation(body.receiver, handoff_id=body.handoff_id):
+        return answer(await operations.receive(node.team, body, node.settings.threads))
 
 
 @router.get(
