@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from batonq.base.errors import DataError
 from batonq.node import answering, deciding, seeing
@@ -12,6 +12,7 @@ from batonq.node.learning import Learner
 from batonq.node.limits import Costs
 from batonq.node.results import Decision, Quote
 
+_MOST_OFFERED: Final = 256  # lists of candidates remembered
 To = Iterable[str] | Mapping[str, str]
 
 
@@ -42,6 +43,7 @@ class Agent:
         self._to = to if to is None or callable(to) else options(name, to)
         self._text = text
         self._extra = extra
+        self._offered: dict[tuple[str, ...], Options] = {}
 
     def decide(
         self,
@@ -102,6 +104,26 @@ class Agent:
         """
         with self._core.lock:
             return self.learner.table()
+
+    def candidates(self, to: To) -> Options:
+        """What `decide` was given, as action -> target; most lists recur.
+
+        Raises:
+            DataError: if there are none, or one is no string.
+        """
+        if not isinstance(to, (list, tuple)):
+            return options(self.name, to)
+        listed = tuple(to)
+        try:
+            known = self._offered.get(listed)
+        except TypeError:  # one of them is no string
+            known = None
+        if known is None:
+            known = options(self.name, listed)
+            if len(self._offered) >= _MOST_OFFERED:
+                self._offered.clear()
+            self._offered[listed] = known
+        return known
 
     def sees(self, state: Any) -> str:
         """The key of its information state.

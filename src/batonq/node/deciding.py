@@ -101,10 +101,8 @@ def _decided(
 
 
 def _candidates(agent: Agent, asked: Question) -> Options:
-    from batonq.node.agent import options
-
     given = asked.to
-    candidates = agent.permitted(asked.state) if given is None else options(agent.name, given)
+    candidates = agent.permitted(asked.state) if given is None else agent.candidates(given)
     if not candidates:
         raise DataError(
             f"agent '{agent.name}': nowhere to hand off to; give `to`, here or when it is added"

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 from asyncio import to_thread
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
 from batonq.base.errors import DataError, StoreError
@@ -23,6 +22,7 @@ class Outcomes:
 
     def __init__(self, core: Core) -> None:
         self._core = core
+        self._kept = _Kept(core)
 
     def settle(
         self,
@@ -88,7 +88,7 @@ class Outcomes:
     def _settled(
         self, handoff_id: str, reward: float, duration: float, told: dict[str, Any]
     ) -> Settled:
-        with self._kept():
+        with self._kept:
             return settling.settle(self._core, handoff_id, reward, duration, **told)
 
     def finish(
@@ -107,7 +107,7 @@ class Outcomes:
         Raises:
             UnknownError, ConflictError, DataError: as `settle`.
         """
-        with self._kept():
+        with self._kept:
             return revising.finish(self._core, handoff_id, reward, duration, costs)
 
     def quoted(self, handoff_id: str, quote: float) -> Settled:
@@ -117,7 +117,7 @@ class Outcomes:
             UnknownError, ConflictError, DataError: as `settle`.
         """
         check(handoff_id, None, None, None, quote)
-        with self._kept():
+        with self._kept:
             return quoting.quote_came(self._core, handoff_id, quote, {"peer": None})
 
     def revise(
@@ -150,7 +150,7 @@ class Outcomes:
         """
         if key.startswith(revising.OURS):
             raise DataError(f"key '{key}': give one that does not start with '{revising.OURS}'")
-        with self._kept():
+        with self._kept:
             return revising.revise(
                 self._core,
                 handoff_id,
@@ -174,7 +174,7 @@ class Outcomes:
             UnknownError, ConflictError, DataError: as `settle`.
         """
         check(handoff_id, None, None, None, value)
-        with self._kept():
+        with self._kept:
             return trusting.realised(self._core, handoff_id, value)
 
     def expire(self, now: float | None = None) -> int:
@@ -190,12 +190,19 @@ class Outcomes:
         """As `send_unsent`, without blocking."""
         return await asking.aagain(self._core, limit)
 
-    @contextmanager
-    def _kept(self) -> Iterator[None]:
-        """After what changes something, keep the state if enough has happened."""
-        yield
+
+class _Kept(AbstractContextManager[None]):
+    """After what changes something, keeps the state if enough has happened."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, _error: object, _trace: object) -> None:
         core = self._core
-        if core.store.last() - core.kept > core.every:
+        if kind is None and core.store.last() - core.kept > core.every:
             try:
                 opening.checkpoint(core)
             except StoreError as error:  # what was asked is done, and its event is stored

@@ -39,7 +39,6 @@ def settle(
             body["costs"] = dict(costs)
         if workflow:
             body["workflow"] = workflow
-        remote = decision.body["target"] in core.peers
         value = None if end == TERMINAL else quote
         if end != TERMINAL and quote is None:
             value = _quote_here(core, decision, artifact)
@@ -49,11 +48,14 @@ def settle(
         if learns:
             body |= learning_of(core, decision, reward, duration, end, value)
         waits = not learns and core.store.find(once(EXPIRY, handoff_id)) is None
+        agent, target = decision.agent, decision.body["target"]
         try:
-            with core.store.transaction():
-                event = core.record(OUTCOME, decision.agent, handoff_id, body, closes=learns)
-                if remote and waits and artifact is not ABSENT:
-                    core.store.to_send(handoff_id, decision.body["target"], artifact)
+            if waits and artifact is not ABSENT and target in core.peers:
+                with core.store.transaction():
+                    event = core.record(OUTCOME, agent, handoff_id, body)
+                    core.store.to_send(handoff_id, target, artifact)
+            else:  # without a transaction of its own it is kept sooner
+                event = core.record(OUTCOME, agent, handoff_id, body, closes=learns)
         except DuplicateError as error:
             return _repeated(core, error.stored, reward, duration, end, costs)
         core.counts.settled += 1

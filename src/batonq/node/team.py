@@ -294,7 +294,7 @@ class Team(Outcomes):
 
         A phased agent answers from it from now on; one that was rolled back, from what it learns.
         """
-        with self._kept():
+        with self._kept:
             return completing.promote(self._core, agent)
 
     def rollback(self, agent: str, version: int) -> None:
@@ -303,7 +303,7 @@ class Team(Outcomes):
         Raises:
             UnknownError: if there is no such version.
         """
-        with self._kept():
+        with self._kept:
             completing.rollback(self._core, agent, version)
 
     def checkpoint(self) -> None:
