@@ -49,6 +49,7 @@ def serve(
 ) -> None:
     """Run a node: HTTP for the pipeline and peers, and the dashboard."""
     from batonq.node import tracing
+    from batonq.service.limits import Rate
     from batonq.service.run import serve as serve_team
     from batonq.service.settings import Settings
 
@@ -61,6 +62,7 @@ def serve(
             token=secret(_folder(config), read.serve.token_file, "serve.token_file"),
             hosts=tuple(read.serve.hosts),
             body_limit=read.serve.body_limit,
+            peer_rate=Rate(read.serve.peer_rate, max(1.0, 2 * read.serve.peer_rate)),
             threads=read.durability == "full",
         )
         serve_team(

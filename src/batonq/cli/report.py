@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -47,9 +48,10 @@ def report(
         raise DataError("set, learner, seed-number and input go with --program; give that, too")
     from batonq.cli.show import show_result
     from batonq.study.run import rebuild
-    from batonq.tasks.registry import summariser
+    from batonq.tasks.registry import SUMMARISE, summariser
 
-    show_result(rebuild(run, summariser), as_json)
+    known = {**SUMMARISE, "demo": "batonq.demo.summary:summarise"}
+    show_result(rebuild(run, partial(summariser, known=known)), as_json)
 
 
 def _show_program(

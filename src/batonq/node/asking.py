@@ -30,11 +30,14 @@ def ask(core: Core, handoff_id: str, artifact: Any) -> Settled | None:
     if found is None:
         return None
     peer, sender = found
+    core.asking.add(handoff_id)
     try:
         asked = peer.ask(core.declaration, handoff_id, sender, artifact)
     except WireError as error:
         _failed(core, handoff_id, error)
         return None
+    finally:
+        core.asking.discard(handoff_id)
     return _came(core, peer, handoff_id, asked)
 
 
@@ -44,11 +47,14 @@ async def aask(core: Core, handoff_id: str, artifact: Any, threads: bool = False
     if found is None:
         return None
     peer, sender = found
+    core.asking.add(handoff_id)
     try:
         asked = await peer.aask(core.declaration, handoff_id, sender, artifact)
     except WireError as error:
         _failed(core, handoff_id, error)
         return None
+    finally:
+        core.asking.discard(handoff_id)
     if threads:
         return await to_thread(_came, core, peer, handoff_id, asked)
     return _came(core, peer, handoff_id, asked)
@@ -95,6 +101,9 @@ def _waits(core: Core, handoff_id: str) -> bool:
 
 
 def _whom(core: Core, handoff_id: str) -> tuple[Peer, str] | None:
+    """Peer to ask and who sends; None if there is none, or it is being asked already."""
+    if handoff_id in core.asking:
+        return None
     decision = core.needed(DECISION, handoff_id)
     peer = core.peers.get(decision.body["target"])
     return None if peer is None else (peer, decision.agent)

@@ -109,7 +109,7 @@ class Serve(_Strict):
     token_file: str | None = None
     hosts: list[str] = []
     body_limit: int = Field(default=256 * 1024, ge=1024)
-    per_minute: int | None = Field(default=None, ge=1)
+    peer_rate: Number = Field(default=100.0, gt=0)  # calls a second of each peer
 
 
 class Tracing(_Strict):

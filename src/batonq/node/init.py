@@ -40,6 +40,7 @@ hops = 20
 host = "127.0.0.1"
 port = 8642
 token_file = "{token}"
+peer_rate = 100            # calls a second of each peer
 """
 
 _AGENT: Final = """
