@@ -2,7 +2,7 @@
 
 Each check yields one line for each violation. Events are read by plain SQL; what must have been
 learnt comes from `_chaos_replay`. The store itself is asked for what it thinks is open, and the
-package's own function checks its hash chain.
+package's own functions check its hash chain and tell how events are keyed.
 """
 
 from __future__ import annotations
@@ -17,13 +17,15 @@ from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 from batonq.icq.clocks import Clock
+from batonq.node.event import before_key, once
+from batonq.node.revising import OURS
 from batonq.node.store import SqliteStore
 from batonq.wire import chain
 from batonq.wire.scalar import Scalar
 from benchmarks._chaos_replay import Replay, Row
 
 Body = dict[str, Any]
-Key = tuple[str, str, str]  # node, what was asked, handoff (with the key of a correction)
+Key = tuple[str, str, str, str]  # node, what was asked, handoff, key of a correction
 Asked = Mapping[Key, Sequence[Body]]
 Answered = Mapping[Key, tuple[Body, Body]]
 EVENTS: Final = (  # in the order of `chain.Row`
@@ -103,19 +105,19 @@ def violations(nodes: list[Node], asked: Asked, answered: Answered) -> dict[str,
 def _lost(answered: Answered, node: Node) -> Iterator[str]:
     """What was acknowledged and is not in the store as it was acknowledged."""
     stored = {event.once: event.body for event in node.events}
-    for (agent, do, handoff), (call, answer) in answered.items():
+    for (agent, do, handoff, key), (call, answer) in answered.items():
         if agent != node.agent:
             continue
         if do == "decide":
-            body, right = stored.get(f"decision:{handoff}"), answer
+            body, right = stored.get(once("decision", handoff)), answer
             fields = ["action", "target", "propensity", "values", "mode", "version", "explored"]
         elif do == "settle":
             ends = call["do"] == "finish" or call.get("end") == "terminal"
             end = "terminal" if ends else call.get("end")
-            body, right = stored.get(f"outcome:{handoff}"), {**call, "end": end}
+            body, right = stored.get(once("outcome", handoff)), {**call, "end": end}
             fields = ["reward", "duration", "end"]
         else:
-            body, right = stored.get(f"revision:{handoff}"), call
+            body, right = stored.get(once("revision", handoff, key)), call
             fields = ["reward", "source"]
         if body is None:
             yield f"{agent}: {do} {handoff} was acknowledged and is not in the store"
@@ -125,9 +127,9 @@ def _lost(answered: Answered, node: Node) -> Iterator[str]:
 
 def _doubled(node: Node) -> Iterator[str]:
     """What is in the store, or was learnt from, more than once."""
-    for once, times in Counter(event.once for event in node.events).items():
+    for name, times in Counter(event.once for event in node.events).items():
         if times > 1:
-            yield f"{node.agent}: {once} is in the store {times} times"
+            yield f"{node.agent}: {name} is in the store {times} times"
     clocks = sum(int(count) for row in node.table.values() for _, count in row.values())
     if clocks != len(node.replay.updates):
         right = len(node.replay.updates)
@@ -139,8 +141,11 @@ def _invented(asked: Asked, node: Node) -> Iterator[str]:
     kinds = {"decision": "decide", "outcome": "settle", "revision": "outcomes"}
     for event in node.events:
         if event.kind in kinds:
-            name = event.once.partition(":")[2]
-            if "#" not in name and (node.agent, kinds[event.kind], name) not in asked:
+            revision = event.kind == "revision"
+            start = before_key(event.kind, event.handoff_id)
+            key = event.once.removeprefix(start) if revision else ""
+            name = node.agent, kinds[event.kind], event.handoff_id, key
+            if not key.startswith(OURS) and name not in asked:
                 yield f"{node.agent}: {event.once} was never asked for"
 
 
@@ -163,8 +168,9 @@ def _table(node: Node) -> Iterator[str]:
 
 def _open(asked: Asked, answered: Answered, node: Node) -> Iterator[str]:
     """Whether what is open is what was never settled, and nothing waits for a quote."""
-    settled = {name for agent, do, name in answered if (agent, do) == (node.agent, "settle")}
-    told = {name for agent, do, name in asked if (agent, do) == (node.agent, "settle")}
+    settle = node.agent, "settle"
+    settled = {handoff for *what, handoff, _ in answered if tuple(what) == settle}
+    told = {handoff for *what, handoff, _ in asked if tuple(what) == settle}
     decided = {event.handoff_id for event in node.events if event.kind == "decision"}
     for what, handoffs in (
         ("is open and was settled", node.open & settled),

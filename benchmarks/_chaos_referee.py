@@ -17,7 +17,7 @@ from typing import Any, Final
 from benchmarks._chaos_checks import opened, violations
 
 Body = dict[str, Any]
-Key = tuple[str, str, str]  # node, what was asked, handoff (with the key of a correction)
+Key = tuple[str, str, str, str]  # node, what was asked, handoff, key of a correction
 SHOWN: Final = 20  # violations shown one by one
 DECIDED: Final = ("id", "agent", "action", "target", "propensity", "values", "mode", "version")
 
@@ -25,8 +25,7 @@ DECIDED: Final = ("id", "agent", "action", "target", "propensity", "values", "mo
 def key_of(node: str, call: Body) -> Key:
     """Under what the referee keeps a call; `settle` and `finish` both give the outcome."""
     do = "settle" if call["do"] == "finish" else call["do"]
-    suffix = f":{call['key']}" if do == "outcomes" else ""
-    return node, do, f"{call['handoff_id']}{suffix}"
+    return node, do, call["handoff_id"], call.get("key", "")
 
 
 @dataclass
