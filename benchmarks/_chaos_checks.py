@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple
 from batonq.icq.clocks import Clock
 from batonq.node.event import before_key, once
 from batonq.node.revising import OURS
-from batonq.node.store import SqliteStore
+from batonq.node.store.sqlite import SqliteStore
 from batonq.wire import chain
 from batonq.wire.scalar import Scalar
 from benchmarks._chaos_replay import Replay, Row

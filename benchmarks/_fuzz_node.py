@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from batonq.base.errors import BatonqError
-from batonq.node import config, importing
-from batonq.node.memory import MemoryStore
-from batonq.node.store import SqliteStore
+from batonq.node import config
+from batonq.node.logs import importing
+from batonq.node.store.memory import MemoryStore
+from batonq.node.store.sqlite import SqliteStore
 from batonq.node.team import Team
 from batonq.wire import chain
 from benchmarks._fuzz_recipes import Reader, document_of

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from batonq.icq.clocks import Clock, rescaled_linear
-from batonq.node.store import DURABILITY
+from batonq.node.store.sqlite import DURABILITY
 from batonq.wire.scalar import range_from_reward
 from benchmarks._chaos_http import HOST, exchange, free_ports, parse, request
 from benchmarks._chaos_pipeline import Pipeline, Tell, World

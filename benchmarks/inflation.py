@@ -24,8 +24,8 @@ import numpy as np
 from batonq.base.seeds import generator
 from batonq.icq import clocks
 from batonq.icq.clocks import Clock
-from batonq.node import trust
-from batonq.node.promises import Ledger, Terms, quoted, realised
+from batonq.node.peers import trust
+from batonq.node.peers.promises import Ledger, Terms, quoted, realised
 from batonq.node.values import TableValues
 from batonq.wire.scalar import Scalar, clamp, decode, encode
 from benchmarks._hidden import share

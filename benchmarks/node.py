@@ -26,7 +26,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final, NamedTuple
 
-from batonq.node import schema
+from batonq.node.store import schema
 from batonq.node.team import Team
 
 ROOT: Final = Path(__file__).parents[1]

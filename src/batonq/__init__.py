@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from batonq.icq.run import Run
     from batonq.icq.train import train
     from batonq.node.agent import Agent
-    from batonq.node.export import read_log
     from batonq.node.limits import END, Limits
-    from batonq.node.peer import Peer
+    from batonq.node.logs.export import read_log
+    from batonq.node.peers.peer import Peer
     from batonq.node.team import Team
     from batonq.smdp.exact import optimal as solve
     from batonq.smdp.model import FiniteICSMDP
@@ -62,7 +62,7 @@ _HOMES = {
     "Agent": ("batonq.node.agent", "Agent"),
     "END": ("batonq.node.limits", "END"),
     "Limits": ("batonq.node.limits", "Limits"),
-    "Peer": ("batonq.node.peer", "Peer"),
+    "Peer": ("batonq.node.peers.peer", "Peer"),
     "Environment": ("batonq.icq.environment", "Environment"),
     "FiniteICSMDP": ("batonq.smdp.model", "FiniteICSMDP"),
     "Handoff": ("batonq.icq.record", "Handoff"),
@@ -75,7 +75,7 @@ _HOMES = {
     "from_gymnasium": ("batonq.icq.gymnasium", "from_gymnasium"),
     "from_pettingzoo": ("batonq.icq.pettingzoo", "from_pettingzoo"),
     "observe": ("batonq.icq.observe", "observe"),
-    "read_log": ("batonq.node.export", "read_log"),
+    "read_log": ("batonq.node.logs.export", "read_log"),
     "refine": ("batonq.bound.refine", "refine"),
     "solve": ("batonq.smdp.exact", "optimal"),
     "to_gymnasium": ("batonq.icq.gymnasium", "to_gymnasium"),

@@ -87,7 +87,7 @@ def test_a_policy_may_be_a_file(files, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("nowhere.npz", "--policy", "uniform"), "cannot be read"),
+        (("nowhere.npz", "--policy", "uniform"), "no such file"),
         (("log.npz", "--policy", "best"), "policy 'best': is no file"),
         (("log.npz", "--policy", "fixed:7"), "action '7' is none of the records': 0, 1"),
         (("log.npz", "--policy", "fixed:"), "is no file"),

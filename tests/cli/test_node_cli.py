@@ -105,7 +105,13 @@ def test_doctor_says_what_is_wrong_and_what_to_do(
 
 def test_older_logs_are_imported_once(node: str, capsys: pytest.CaptureFixture[str]) -> None:
     lines = [
-        {"agent": "intake", "observation": {"kind": "bug"}, "action": "code", "target": "code", "reward": 1.0}
+        {
+            "agent": "intake",
+            "observation": {"kind": "bug"},
+            "action": "code",
+            "target": "code",
+            "reward": 1.0,
+        }
         for _ in range(3)
     ]
     path = Path(node) / "old.jsonl"

@@ -23,7 +23,7 @@ from batonq.demo.pipeline import Book
 from batonq.demo.summary import PARTS, summarise
 from batonq.icq.update import discount, target
 from batonq.node.config import read_config
-from batonq.node.store import SqliteStore
+from batonq.node.store.sqlite import SqliteStore
 from batonq.study.run import rebuild
 
 PROGRAM = (sys.executable, "-c", "from batonq.cli.main import main; main()", "demo")

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from batonq.node.event import DECISION, OUTCOME, Event, Store, once
-from batonq.node.memory import MemoryStore
-from batonq.node.store import SqliteStore
+from batonq.node.store.memory import MemoryStore
+from batonq.node.store.sqlite import SqliteStore
 
 KINDS: dict[str, Callable[[Path], Store]] = {
     "sqlite": lambda folder: SqliteStore.open(folder / "node.db"),

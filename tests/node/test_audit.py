@@ -11,10 +11,10 @@ import pytest
 from store_kinds import decide, event, settle, store
 
 from batonq.base.errors import DataError
-from batonq.node import audit
 from batonq.node.event import QUOTE
-from batonq.node.retention import erase_handoff
-from batonq.node.store import SqliteStore
+from batonq.node.store import audit
+from batonq.node.store.retention import erase_handoff
+from batonq.node.store.sqlite import SqliteStore
 from batonq.wire.chain import GENESIS
 
 __all__ = ["store"]

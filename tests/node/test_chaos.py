@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from batonq.node.event import Event
-from batonq.node.store import SqliteStore
+from batonq.node.store.sqlite import SqliteStore
 
 
 @pytest.fixture(scope="module", autouse=True)

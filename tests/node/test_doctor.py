@@ -8,14 +8,15 @@ import pytest
 
 from batonq.base.errors import ModelError
 from batonq.base.seeds import generator
-from batonq.node import doctor, examination
-from batonq.node.doctor import AgentSetup, PeerSetup, Setup, diagnose
+from batonq.node.doctor import diagnosis as doctor
+from batonq.node.doctor import examination
+from batonq.node.doctor.diagnosis import AgentSetup, PeerSetup, Setup, diagnose
+from batonq.node.doctor.examination import ERROR, NOTE, WARNING, Finding
+from batonq.node.doctor.symptoms import Spread, examine
 from batonq.node.event import ANSWER, DECISION, EXPIRY, OUTCOME, QUOTE, REALISED, Event, once
-from batonq.node.examination import ERROR, NOTE, WARNING, Finding
 from batonq.node.exploration import Exploration
-from batonq.node.memory import MemoryStore
-from batonq.node.promises import Ledger, Terms, quoted, realised
-from batonq.node.symptoms import Spread, examine
+from batonq.node.peers.promises import Ledger, Terms, quoted, realised
+from batonq.node.store.memory import MemoryStore
 from batonq.node.team import Team
 from batonq.wire.declaration import Declaration
 from batonq.wire.scalar import Scalar, rounding_term

@@ -17,10 +17,10 @@ from batonq.base.errors import DataError, StoreError
 from batonq.bound.offpolicy import evaluate
 from batonq.bound.offpolicy_policies import as_valued, fixed
 from batonq.bound.segments import drawn
-from batonq.node.export import read_log, read_segments
-from batonq.node.importing import import_into, read_traces
-from batonq.node.retention import erase_handoff
-from batonq.node.store import SqliteStore
+from batonq.node.logs.export import read_log, read_segments
+from batonq.node.logs.importing import import_into, read_traces
+from batonq.node.store.retention import erase_handoff
+from batonq.node.store.sqlite import SqliteStore
 from batonq.node.team import END, Team
 
 GAMMA = 0.9

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from batonq.base.errors import BatonqError, DataError
 from batonq.node.event import DECISION, IMPORT, Event, once
-from batonq.node.importing import FIELDS, import_into, read_traces
-from batonq.node.memory import MemoryStore
-from batonq.node.store import SqliteStore
+from batonq.node.logs.importing import FIELDS, import_into, read_traces
+from batonq.node.store.memory import MemoryStore
+from batonq.node.store.sqlite import SqliteStore
 
 FULL = {
     "agent": "intake",

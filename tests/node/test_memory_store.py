@@ -9,7 +9,7 @@ import pytest
 from store_kinds import decide, event
 
 from batonq.node.event import DECISION, OUTCOME, Event, once
-from batonq.node.memory import MemoryStore
+from batonq.node.store.memory import MemoryStore
 from batonq.wire import chain
 
 

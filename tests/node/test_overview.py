@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 
 from batonq.base.errors import BatonqError, ConflictError, DataError
 from batonq.icq import clocks
-from batonq.node import retention, standing
+from batonq.node import standing
 from batonq.node.event import DECISION, OUTCOME, Event, once
-from batonq.node.memory import MemoryStore
-from batonq.node.overview import STATE, Watch, overview
-from batonq.node.overview_curve import BINS, FIRST_WIDTH
-from batonq.node.overview_fold import CACHE, LATEST, LONGEST, NAMES, OTHERS, RECENT, Fold
-from batonq.node.overview_terms import Row, log_of, rows_of
+from batonq.node.overview.curve import BINS, FIRST_WIDTH
+from batonq.node.overview.fold import CACHE, LATEST, LONGEST, NAMES, OTHERS, RECENT, Fold
+from batonq.node.overview.terms import Row, log_of, rows_of
+from batonq.node.overview.watch import STATE, Watch, overview
+from batonq.node.store import retention
+from batonq.node.store.memory import MemoryStore
 from batonq.node.team import END, Team
 
 GAMMA = 0.5
@@ -294,7 +295,7 @@ def test_memory_is_bounded_however_many_events_come() -> None:
 def test_a_look_counts_a_bounded_number_of_events_and_says_what_is_left(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("batonq.node.overview.CHUNK", 1_000)
+    monkeypatch.setattr("batonq.node.overview.watch.CHUNK", 1_000)
     team = opened()
     for k in range(750):
         team.store.append(decided(k))
@@ -307,7 +308,7 @@ def test_a_look_counts_a_bounded_number_of_events_and_says_what_is_left(
 
 
 def test_sums_are_kept_and_gone_on_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("batonq.node.overview.KEEP_EVERY", 2_000)
+    monkeypatch.setattr("batonq.node.overview.watch.KEEP_EVERY", 2_000)
     team = opened(tmp_path / "node.db")
     with team.store.transaction():
         for k in range(2_000 // 2 + 5):
@@ -334,7 +335,7 @@ def test_sums_are_kept_and_gone_on_from(tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_store_opened_to_be_read_is_only_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("batonq.node.overview.KEEP_EVERY", 2)
+    monkeypatch.setattr("batonq.node.overview.watch.KEEP_EVERY", 2)
     opened(tmp_path / "node.db").close()
     team = opened(tmp_path / "node.db")
     team.finish(chosen(team, END), reward=1.0)

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from batonq.base.errors import RefusedError, WireError
-from batonq.node.line import LARGEST, UnreachableError
-from batonq.node.peer import Asked, Peer
+from batonq.node.peers.line import LARGEST, UnreachableError
+from batonq.node.peers.peer import Asked, Peer
 from batonq.node.team import Team
 from batonq.service.run import serving
 from batonq.wire.declaration import Declaration

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from batonq.base.errors import ModelError, WireError
 from batonq.base.seeds import generator
 from batonq.bound.sequential import Wealth, bet
-from batonq.node import promises
-from batonq.node.promises import MEMORY, Ledger, Sample, Terms, gone, quoted, realised
+from batonq.node.peers import promises
+from batonq.node.peers.promises import MEMORY, Ledger, Sample, Terms, gone, quoted, realised
 
 UNIT = Terms(0.0, 1.0, burn_in=0)
 
@@ -239,5 +239,5 @@ def test_whatever_happens_nothing_is_lost_and_json_brings_it_back(
 
 
 def test_no_compiler_is_loaded() -> None:
-    code = "import sys, batonq.node.trust; sys.exit('numba' in sys.modules)"
+    code = "import sys, batonq.node.peers.trust; sys.exit('numba' in sys.modules)"
     assert run([sys.executable, "-c", code], check=False).returncode == 0

@@ -8,16 +8,16 @@ import pytest
 from store_kinds import KINDS, decide, event, settle, store
 
 from batonq.base.errors import ConflictError, RefusedError, StoreError, UnknownError
-from batonq.node import audit
 from batonq.node.event import DECISION, ERASURE, Event, once
-from batonq.node.retention import (
+from batonq.node.store import audit
+from batonq.node.store.retention import (
     SECONDS_PER_DAY,
     covered,
     erase_handoff,
     erase_workflow,
     retain,
 )
-from batonq.node.store import SqliteStore
+from batonq.node.store.sqlite import SqliteStore
 from batonq.node.team import END, Team
 
 __all__ = ["store"]

@@ -11,8 +11,8 @@ import pytest
 from store_kinds import decide, program, settle
 
 from batonq.base.errors import StoreError
-from batonq.node import schema
-from batonq.node.store import SqliteStore
+from batonq.node.store import schema
+from batonq.node.store.sqlite import SqliteStore
 from batonq.wire import chain
 
 
@@ -68,7 +68,7 @@ def test_one_process_writes_while_others_may_read(path):
         SqliteStore.open(path)
     other = program(
         "from batonq.base.errors import StoreError\n"
-        "from batonq.node.store import SqliteStore\n"
+        "from batonq.node.store.sqlite import SqliteStore\n"
         "try: SqliteStore.open(sys.argv[1])\n"
         "except StoreError as error: print(error)\n",
         path,
@@ -98,7 +98,7 @@ def test_one_process_writes_while_others_may_read(path):
 FORKED = """
 import os, time
 from store_kinds import decide
-from batonq.node.store import SqliteStore
+from batonq.node.store.sqlite import SqliteStore
 store = SqliteStore.open(sys.argv[1])
 decide(store, "h1")
 child = os.fork()
@@ -143,7 +143,7 @@ def test_a_file_that_cannot_be_written_is_named(path):
     code = (
         "import os\n"
         "from batonq.base.errors import StoreError\n"
-        "from batonq.node import schema\n"
+        "from batonq.node.store import schema\n"
         "from pathlib import Path\n"
         "if os.getuid() == 0: os.setuid(65534)\n"
         "try: schema.connect(Path(sys.argv[1]), read_only=False, create=True)\n"
@@ -182,7 +182,7 @@ def test_a_name_with_every_kind_of_sign(tmp_path):
 READ_ONLY = """
 import os
 from batonq.base.errors import StoreError
-from batonq.node.store import SqliteStore
+from batonq.node.store.sqlite import SqliteStore
 if os.getuid() == 0:
     os.setuid(65534)  # root may write anywhere
 print(SqliteStore.open(sys.argv[1], read_only=True).last())
@@ -323,7 +323,7 @@ def test_a_migration_that_fails_changes_nothing(path):
 def test_a_copy_includes_what_a_killed_process_left_in_the_log(path):
     killed = program(
         "from store_kinds import decide\n"
-        "from batonq.node.store import SqliteStore\n"
+        "from batonq.node.store.sqlite import SqliteStore\n"
         "import os\n"
         "decide(SqliteStore.open(sys.argv[1]), 'h1', y=1)\n"
         "os.kill(os.getpid(), 9)\n",

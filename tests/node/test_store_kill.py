@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from batonq.node.event import DECISION, OUTCOME, once
-from batonq.node.store import SqliteStore
+from batonq.node.store.sqlite import SqliteStore
 from batonq.wire import chain
 
 KILLS = 20
@@ -19,8 +19,8 @@ WRITER = """
 import os, sys
 sys.path.insert(0, sys.argv[2])
 from store_kinds import decide, event, settle
-from batonq.node import openness
-from batonq.node.store import SqliteStore
+from batonq.node.store import openness
+from batonq.node.store.sqlite import SqliteStore
 
 openness.BATCH = 10
 

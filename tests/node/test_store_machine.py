@@ -10,10 +10,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from batonq.node import openness
 from batonq.node.event import DECISION, OUTCOME, REVISION, DuplicateError, Event, once
-from batonq.node.memory import MemoryStore
-from batonq.node.store import SqliteStore
+from batonq.node.store import openness
+from batonq.node.store.memory import MemoryStore
+from batonq.node.store.sqlite import SqliteStore
 from batonq.wire import chain
 
 HANDOFFS = st.sampled_from(["h1", "h2", "h3", "h4"])

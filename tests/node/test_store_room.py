@@ -8,9 +8,9 @@ import pytest
 from store_kinds import decide, event, program, settle
 
 from batonq.base.errors import StoreError, WireError
-from batonq.node import openness
 from batonq.node.event import DECISION, OUTCOME, QUOTE
-from batonq.node.store import SqliteStore
+from batonq.node.store import openness
+from batonq.node.store.sqlite import SqliteStore
 from batonq.wire import chain
 
 
@@ -125,7 +125,7 @@ LIMITED = """
 import resource
 from store_kinds import decide
 from batonq.base.errors import StoreError
-from batonq.node.store import SqliteStore
+from batonq.node.store.sqlite import SqliteStore
 store = SqliteStore.open(sys.argv[1])
 resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, resource.RLIM_INFINITY))
 for k in range(5000):
@@ -158,7 +158,7 @@ def test_creating_without_room_says_so(path):
     code = (
         "import resource\n"
         "from batonq.base.errors import StoreError\n"
-        "from batonq.node.store import SqliteStore\n"
+        "from batonq.node.store.sqlite import SqliteStore\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (6_000, resource.RLIM_INFINITY))\n"
         "try: SqliteStore.open(sys.argv[1])\n"
         "except StoreError as error: print(error)\n"
@@ -259,7 +259,7 @@ def test_memory_does_not_grow_with_the_number_of_open_handoffs(path):
     code = (
         "import resource\n"
         "from store_kinds import event\n"
-        "from batonq.node.store import SqliteStore\n"
+        "from batonq.node.store.sqlite import SqliteStore\n"
         "store = SqliteStore.open(sys.argv[1])\n"
         "def fill(start, stop):\n"
         "    with store.transaction():\n"

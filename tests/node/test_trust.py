@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batonq.base.seeds import generator
-from batonq.node import trust
-from batonq.node.promises import Ledger, Sample, Terms, quoted, realised, released
+from batonq.node.peers import trust
+from batonq.node.peers.promises import Ledger, Sample, Terms, quoted, realised, released
 
 TERMS = Terms(0.0, 1.0)
 

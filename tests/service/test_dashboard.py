@@ -15,7 +15,7 @@ import httpx
 import pytest
 from fastapi import FastAPI, Request
 
-from batonq.node.overview_view import Edge
+from batonq.node.overview.view import Edge
 from batonq.node.team import END, Team
 from batonq.service.dashboard import charts, dashboard, rendering
 from batonq.service.run import serving

@@ -34,8 +34,8 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Check that no event was changed, removed, put in or moved; the node may go on meanwhile."""
-    from batonq.node import audit
-    from batonq.node.store import SqliteStore
+    from batonq.node.store import audit
+    from batonq.node.store.sqlite import SqliteStore
 
     with closing(SqliteStore.open(store, read_only=True)) as opened:
         found = audit.verify(opened, head)
@@ -67,8 +67,8 @@ def show(
 ) -> None:
     """Show events; the node may go on meanwhile."""
     from batonq.cli.show import show_table
-    from batonq.node import audit
-    from batonq.node.store import SqliteStore
+    from batonq.node.store import audit
+    from batonq.node.store.sqlite import SqliteStore
     from batonq.study.experiment import Table
 
     with closing(SqliteStore.open(store, read_only=True)) as opened:
@@ -89,8 +89,8 @@ def retain(
 
     The node must be stopped. The chain stays verifiable, and what was learnt stays.
     """
-    from batonq.node import retention
-    from batonq.node.store import SqliteStore
+    from batonq.node.store import retention
+    from batonq.node.store.sqlite import SqliteStore
 
     with closing(SqliteStore.open(store, create=False)) as opened:
         count = retention.retain(opened, days, time.time())
@@ -106,8 +106,8 @@ def erase(
     ] = None,
 ) -> None:
     """Delete the bodies of one handoff or of one workflow, as `retain` does."""
-    from batonq.node import retention
-    from batonq.node.store import SqliteStore
+    from batonq.node.store import retention
+    from batonq.node.store.sqlite import SqliteStore
 
     if (handoff is None) == (workflow is None):
         raise typer.BadParameter("give either --handoff or --workflow")

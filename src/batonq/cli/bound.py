@@ -105,11 +105,11 @@ def _read(source: Path, agent: str | None = None) -> FiniteICSMDP | Run | Log:
     """Read a file of batonq's, whichever it is; of a node's store, the log of `agent`."""
     from batonq.base.files import schema_of
     from batonq.icq import log, run
-    from batonq.node.schema import is_database
+    from batonq.node.store.schema import is_database
     from batonq.smdp import model
 
     if is_database(source):
-        from batonq.node.export import read_log
+        from batonq.node.logs.export import read_log
 
         return read_log(source, agent)
     schema = schema_of(source)

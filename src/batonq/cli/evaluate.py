@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from batonq.base.errors import DataError
-from batonq.base.files import Json, read_json
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
+    from batonq.base.files import Json
     from batonq.bound.offpolicy_policies import Matrix, Policy
     from batonq.bound.segments import SegmentTable
 
-MAGIC: Final = b"SQLite format 3\0"
 REST: Final = "*"  # in a policy file: all observations that it does not name
 ALL: Final = "all"
 
@@ -101,13 +100,10 @@ def policy_of(table: SegmentTable, text: str) -> Policy | Matrix:
 
 def _read(source: Path, agent: str | None) -> SegmentTable:
     """The segments in a file, whichever kind it is."""
-    try:
-        with source.open("rb") as file:
-            is_store = file.read(len(MAGIC)) == MAGIC
-    except OSError as error:
-        raise DataError(f"{source}: cannot be read ({error.strerror})") from error
-    if is_store:
-        from batonq.node.export import read_segments
+    from batonq.node.store.schema import is_database
+
+    if is_database(source):
+        from batonq.node.logs.export import read_segments
 
         return read_segments(source, agent).table()
     from batonq.bound.segments import table_of_log
@@ -117,6 +113,8 @@ def _read(source: Path, agent: str | None) -> SegmentTable:
 
 
 def _from_file(table: SegmentTable, path: Path, names: dict[str, Hashable]) -> Policy:
+    from batonq.base.files import read_json
+
     given = read_json(path)
     if not isinstance(given, dict) or not given:
         raise DataError(f"{path}: holds no policy; write {{observation: action}}")

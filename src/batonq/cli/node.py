@@ -86,7 +86,7 @@ def peers(
 ) -> None:
     """Show peers: what crossed, what is left of the leak budget, how far they are trusted."""
     from batonq.cli.show import show_table
-    from batonq.node import trust
+    from batonq.node.peers import trust
     from batonq.study.experiment import Table
 
     _, team = _opened(config, read_only=True)
@@ -128,7 +128,7 @@ def doctor(
     as_json: AsJson = False,
 ) -> None:
     """Say what is misconfigured, what rounding adds, and how many handoffs an interval needs."""
-    from batonq.node.checkup import checkup
+    from batonq.node.doctor.checkup import checkup
 
     read, team = _opened(config, read_only=True)
     with team:
@@ -149,7 +149,7 @@ def import_(
     as_json: AsJson = False,
 ) -> None:
     """Take older traces into the store, and say what can be estimated from them."""
-    from batonq.node.importing import import_into, read_traces
+    from batonq.node.logs.importing import import_into, read_traces
 
     _, team = _opened(config)
     with team:

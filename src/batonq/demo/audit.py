@@ -14,9 +14,9 @@ from batonq.demo.optimum import Cell
 from batonq.demo.pipeline import Entry
 from batonq.icq import clocks, update
 from batonq.node import seeing
-from batonq.node.audit import verify
 from batonq.node.event import DECISION, OUTCOME, QUOTE, Event
-from batonq.node.store import SqliteStore
+from batonq.node.store.audit import verify
+from batonq.node.store.sqlite import SqliteStore
 
 Table = dict[tuple[str, str], float]  # (key of the information state, action) -> value
 

@@ -15,7 +15,7 @@ from batonq.wire.scalar import EXACT_BITS
 
 if TYPE_CHECKING:
     from batonq.node.agent import Agent
-    from batonq.node.peer import Peer
+    from batonq.node.peers.peer import Peer
 
 
 def receive(core: Core, agent: Agent, handoff_id: str, artifact: Any, sender: str) -> Quote:

@@ -19,7 +19,7 @@ from batonq.wire.declaration import Declaration
 
 if TYPE_CHECKING:
     from batonq.node.agent import Agent
-    from batonq.node.peer import Peer
+    from batonq.node.peers.peer import Peer
 
 OBSERVE: Final = "observe"
 APPLY: Final = "apply"

@@ -10,11 +10,11 @@ from batonq.base.files import Json
 from batonq.node.core import Core
 from batonq.node.event import Store
 from batonq.node.learning import Learner, replay
-from batonq.node.memory import MemoryStore
-from batonq.node.store import SqliteStore
+from batonq.node.store.memory import MemoryStore
+from batonq.node.store.sqlite import SqliteStore
 
 if TYPE_CHECKING:
-    from batonq.node.peer import Peer
+    from batonq.node.peers.peer import Peer
 
 EVERY: Final = 2_000  # events between two checkpoints, at least
 PER_CELL: Final = 2  # and so many for each information state that must be written

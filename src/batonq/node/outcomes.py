@@ -8,9 +8,10 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from batonq.base.errors import DataError, StoreError
-from batonq.node import asking, opening, quoting, revising, settling, trusting
+from batonq.node import opening, quoting, revising, settling
 from batonq.node.core import ABSENT, Core
 from batonq.node.limits import Costs
+from batonq.node.peers import asking, trusting
 from batonq.node.results import Settled
 from batonq.node.standing import check
 

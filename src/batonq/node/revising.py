@@ -11,10 +11,10 @@ from batonq.node.completing import learn, learning_of
 from batonq.node.core import UNLOGGED, Core
 from batonq.node.event import OUTCOME, QUOTE, REVISION, Event, once
 from batonq.node.limits import Costs
+from batonq.node.peers.trusting import realised
 from batonq.node.results import Settled
 from batonq.node.settling import settle
 from batonq.node.standing import TERMINAL, Standing, check, standing
-from batonq.node.trusting import realised
 
 OURS: Final = "#"  # how keys of corrections start that nobody else may give
 FINISH: Final = f"{OURS}finish"

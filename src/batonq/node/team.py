@@ -12,7 +12,7 @@ from typing import Any
 
 from batonq.base.errors import ConflictError, ModelError, StoreError
 from batonq.icq.clocks import Clock
-from batonq.node import completing, opening, seeing, trusting
+from batonq.node import completing, opening, seeing
 from batonq.node.agent import Agent, To
 from batonq.node.core import ABSENT, MODES, Core, Counts
 from batonq.node.event import MODE, Store
@@ -20,8 +20,9 @@ from batonq.node.exploration import Exploration
 from batonq.node.learning import PHASE, Learner, Learning
 from batonq.node.limits import END, Limits
 from batonq.node.outcomes import Outcomes
-from batonq.node.peer import Peer
-from batonq.node.promises import Terms
+from batonq.node.peers import trusting
+from batonq.node.peers.peer import Peer
+from batonq.node.peers.promises import Terms
 from batonq.wire.declaration import Declaration
 from batonq.wire.messages import check_name
 from batonq.wire.scalar import Rounding, Scalar, range_from_reward

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from batonq.node.overview_view import Edge
+from batonq.node.overview.view import Edge
 
 WIDTH: Final = 360.0  # of every drawing, as wide as a phone: text keeps its size there
 SIDE: Final = 96.0  # for the names left and right of the graph

@@ -13,9 +13,9 @@ from batonq.base.files import Json
 from batonq.node import event as kinds
 from batonq.node.deciding import of_event
 from batonq.node.event import Event
-from batonq.node.overview import Watch
-from batonq.node.overview_fold import cut
-from batonq.node.overview_view import Overview
+from batonq.node.overview.fold import cut
+from batonq.node.overview.view import Overview
+from batonq.node.overview.watch import Watch
 from batonq.node.team import Team
 from batonq.service.dashboard import rendering
 

@@ -17,8 +17,8 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from batonq.base.files import Json
-from batonq.node.overview_fold import RECENT
-from batonq.node.overview_view import Overview
+from batonq.node.overview.fold import RECENT
+from batonq.node.overview.view import Overview
 from batonq.service.dashboard import charts
 
 STATIC: Final = {

@@ -10,13 +10,13 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from batonq.base.errors import RefusedError
-from batonq.node import examination
 from batonq.node.core import APPLY, BYPASS, OBSERVE
+from batonq.node.doctor import examination
+from batonq.node.doctor.examination import ERROR, NOTE, WARNING, Finding
+from batonq.node.doctor.symptoms import examine
 from batonq.node.event import Store
-from batonq.node.examination import ERROR, NOTE, WARNING, Finding
 from batonq.node.exploration import Exploration
-from batonq.node.promises import Ledger, Terms
-from batonq.node.symptoms import examine
+from batonq.node.peers.promises import Ledger, Terms
 from batonq.wire.declaration import Declaration, agree
 from batonq.wire.scalar import rounding_term
 

@@ -13,11 +13,12 @@ import httpx
 
 from batonq.base.errors import ConflictError, DataError, RefusedError, WireError
 from batonq.base.files import Json
-from batonq.node import promises, tracing
+from batonq.node import tracing
 from batonq.node.event import ANSWER, QUOTE, REALISED, TRUST, Event
-from batonq.node.line import Line, Reply, UnreachableError
-from batonq.node.promises import Ledger, Terms
-from batonq.node.trusting import FLAG, ON_INFLATION, QUARANTINE, RELEASE
+from batonq.node.peers import promises
+from batonq.node.peers.line import Line, Reply, UnreachableError
+from batonq.node.peers.promises import Ledger, Terms
+from batonq.node.peers.trusting import FLAG, ON_INFLATION, QUARANTINE, RELEASE
 from batonq.wire import messages
 from batonq.wire.declaration import Declaration, agree
 from batonq.wire.messages import Answer, Ask

@@ -6,7 +6,7 @@ import math
 from typing import Final
 
 from batonq.base.files import Json
-from batonq.node.promises import Ledger, Sample, Terms
+from batonq.node.peers.promises import Ledger, Sample, Terms
 
 NEW: Final = "new"  # fewer handoffs than the burn-in: not tested yet
 TRUSTED: Final = "trusted"  # tested, nothing found

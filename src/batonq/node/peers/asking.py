@@ -11,11 +11,11 @@ from batonq.base.errors import ConflictError, RefusedError, WireError
 from batonq.base.files import Json
 from batonq.node.core import Core
 from batonq.node.event import DECISION, EXPIRY, QUOTE, once
-from batonq.node.line import UnreachableError
-from batonq.node.peer import Asked, Peer
+from batonq.node.peers.line import UnreachableError
+from batonq.node.peers.peer import Asked, Peer
+from batonq.node.peers.trusting import used
 from batonq.node.quoting import quote_came
 from batonq.node.results import Settled
-from batonq.node.trusting import used
 
 logger = logging.getLogger(__name__)
 

@@ -19,8 +19,8 @@ from batonq.base.errors import BatonqError, DataError, WireError
 from batonq.base.files import Json
 from batonq.node import seeing
 from batonq.node.event import DECISION, IMPORT, DuplicateError, Event, Store, once
-from batonq.node.imported import Imported, Trace
 from batonq.node.limits import END
+from batonq.node.logs.imported import Imported, Trace
 from batonq.node.standing import TERMINAL, TRUNCATED
 from batonq.wire import messages
 

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Final
 from batonq.base.errors import BatonqError, StoreError, WireError
 from batonq.base.files import Json
 from batonq.node import event as kinds
-from batonq.node import trust
 from batonq.node.core import Core
 from batonq.node.event import Event
 from batonq.node.learning import version_name
-from batonq.node.overview_fold import AgentSums, Fold, PeerSums
-from batonq.node.overview_terms import terms_of
-from batonq.node.overview_view import AgentView, Edge, Overview, PeerView
+from batonq.node.overview.fold import AgentSums, Fold, PeerSums
+from batonq.node.overview.terms import terms_of
+from batonq.node.overview.view import AgentView, Edge, Overview, PeerView
+from batonq.node.peers import trust
 from batonq.wire.scalar import rounding_term
 
 if TYPE_CHECKING:

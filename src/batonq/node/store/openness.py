@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from batonq.node import sql
 from batonq.node.event import DECISION, once
+from batonq.node.store import sql
 
 if TYPE_CHECKING:
-    from batonq.node.database import Database
+    from batonq.node.store.database import Database
 
 BATCH: Final = 1_000  # events, after which marks are brought up to date
 

@@ -23,7 +23,7 @@ from batonq.icq.record import ENDS, Handoff
 from batonq.node.event import DECISION, IMPORT, OUTCOME, QUOTE, REVISION, Event
 from batonq.node.limits import END
 from batonq.node.standing import TERMINAL
-from batonq.node.store import SqliteStore
+from batonq.node.store.sqlite import SqliteStore
 
 SAME: Final = 1e-12  # relative difference up to which two logged values are one
 

@@ -7,8 +7,8 @@ import stat
 from pathlib import Path
 
 from batonq.node.config import NodeConfig
-from batonq.node.doctor import AgentSetup, PeerSetup, Setup, diagnose
-from batonq.node.examination import Finding
+from batonq.node.doctor.diagnosis import AgentSetup, PeerSetup, Setup, diagnose
+from batonq.node.doctor.examination import Finding
 from batonq.node.team import Team
 
 

@@ -15,8 +15,8 @@ from types import TracebackType
 from typing import Any, Literal
 
 from batonq.base.errors import StoreError, WireError
-from batonq.node import sql
-from batonq.node.schema import explain
+from batonq.node.store import sql
+from batonq.node.store.schema import explain
 from batonq.wire.chain import GENESIS
 
 # What the next event follows: number, time and link of the last one; and how many are open.

@@ -7,7 +7,7 @@ from typing import Final
 
 from batonq.base.files import Json
 from batonq.node.event import Event
-from batonq.node.overview_view import Point
+from batonq.node.overview.view import Point
 
 BINS: Final = 96  # windows at most
 FIRST_WIDTH: Final = 8  # event numbers in a window of a young store

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from batonq.base.errors import ConflictError, UnknownError
-from batonq.node import trust
 from batonq.node.core import Core
 from batonq.node.event import DECISION, REALISED, TRUST, DuplicateError
+from batonq.node.peers import trust
 
 if TYPE_CHECKING:
-    from batonq.node.peer import Peer
+    from batonq.node.peers.peer import Peer
 
 FLAG: Final = "flag"
 SHRINK: Final = "shrink"

@@ -9,9 +9,9 @@ from typing import Final
 
 from batonq.base.errors import ModelError
 from batonq.bound.sequential import bets_needed
-from batonq.node import trust
-from batonq.node.promises import Ledger, Terms
-from batonq.node.symptoms import Spread, Symptoms
+from batonq.node.doctor.symptoms import Spread, Symptoms
+from batonq.node.peers import trust
+from batonq.node.peers.promises import Ledger, Terms
 from batonq.wire.declaration import Declaration
 
 ERROR: Final = "error"

@@ -15,11 +15,11 @@ from typing import Any, Final
 
 from batonq.base.errors import StoreError, WireError
 from batonq.base.files import Json
-from batonq.node import schema, sql
-from batonq.node.database import Database
 from batonq.node.event import DECISION, REVISION, DuplicateError, Event, before_key, once
-from batonq.node.lock import Lock
-from batonq.node.openness import Openness
+from batonq.node.store import schema, sql
+from batonq.node.store.database import Database
+from batonq.node.store.lock import Lock
+from batonq.node.store.openness import Openness
 from batonq.wire import chain
 
 DURABILITY: Final = ("normal", "full")

@@ -16,7 +16,7 @@ from batonq.base.files import Json
 from batonq.node import event as kinds
 from batonq.node.deciding import of_event
 from batonq.node.event import Event, Store
-from batonq.node.overview_curve import Curve
+from batonq.node.overview.curve import Curve
 
 LATEST: Final = 50  # decisions shown
 RECENT: Final = 256  # decisions of an agent over which a recent share and a mean value are taken

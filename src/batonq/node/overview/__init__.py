@@ -1,0 +1,1 @@
+"""What a node's events add up to, for its pages."""

@@ -1,0 +1,1 @@
+"""Agents of others: asked over HTTP, and held against what they promised."""

@@ -1,0 +1,1 @@
+"""A node's store: events kept in SQLite or in memory, audited, retained, erased."""
