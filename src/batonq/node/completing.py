@@ -42,12 +42,11 @@ def learning_of(
 def learn(core: Core, event: Event, waiting: bool) -> Settled:
     """Let a stored event take effect."""
     learner = core.agent(event.agent).learner
-    learner.apply(event, lambda _version: None)
-    body, value = event.body, None
+    value = learner.apply(event)
+    body = event.body
     learns = "target" in body
     if learns:
         core.counts.learnt += 1
-        value = learner.values(body["y"]).at(body["y"], (body["action"],))[0]
         if learner.due():
             promote(core, event.agent)
     settled = Settled(
@@ -73,7 +72,7 @@ def promote(core: Core, name: str) -> int:
             event = core.record(POLICY, name, "", body, key=f"{name}/{version}")
             seq = core.store.last()
             core.store.keep_state(version_name(name, version), seq, learner.snapshot())
-        learner.apply(event, lambda _version: None)
+        learner.apply(event)
         return version
 
 

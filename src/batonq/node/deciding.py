@@ -92,7 +92,7 @@ def _decided(
     if fields:
         body["fields"] = fields
     event = core.record(DECISION, agent.name, decision.id, body, opens=True)
-    agent.learner.apply(event, lambda _version: None)
+    agent.learner.apply(event)
     core.counts.decisions += 1
     if decision.explored:
         core.counts.explored += 1
@@ -114,7 +114,7 @@ def _candidates(agent: Agent, asked: Question) -> Options:
 
 
 def _ruled_out(core: Core, agent: Agent, candidates: Options, asked: Question) -> dict[str, str]:
-    quarantined = [name for name, peer in core.peers.items() if peer.quarantined]
+    quarantined = core.peers and [one for one, peer in core.peers.items() if peer.quarantined]
     if not (core.limits.any or asked.veto or quarantined):
         return {}
     tallies = []
@@ -129,7 +129,7 @@ def _ruled_out(core: Core, agent: Agent, candidates: Options, asked: Question) -
         hops=asked.hops,
         veto=asked.veto,
         costs=asked.costs,
-        quarantined=quarantined,
+        quarantined=list(quarantined),
     )
 
 
@@ -163,19 +163,23 @@ def _chosen(
         canary = core.exploration.canary < 1.0 and actions[number] == usual
         explored = values[number] < max(values) and not canary
     action = actions[number]
+    version = agent.learner.answering_version or agent.learner.version
+    worth = dict(zip(actions, values, strict=True))
+    target, name = candidates[action], agent.name
+    # By place, as names would cost a third of what choosing does.
     return Decision(
-        id=handoff_id,
-        agent=agent.name,
-        action=action,
-        target=candidates[action],
-        propensity=propensity,
-        values=dict(zip(actions, values, strict=True)),
-        masked=dict(ruled_out),
-        explored=explored,
-        mode=core.mode,
-        version=agent.learner.answering_version or agent.learner.version,
-        logged=True,
-        note=note,
+        handoff_id,
+        name,
+        action,
+        target,
+        propensity,
+        worth,
+        ruled_out,
+        explored,
+        core.mode,
+        version,
+        True,
+        note,
     )
 
 

@@ -137,13 +137,14 @@ class Learner:
         phase = self._learning.phase
         return self.phased and phase is not None and self.since >= phase
 
-    def apply(self, event: Event, version: Callable[[int], Json]) -> None:
-        """Take in one event of this agent.
+    def apply(self, event: Event, version: Callable[[int], Json] | None = None) -> float | None:
+        """Take in one event of this agent; returns the value it moved, if any.
 
         Args:
             event: the next one.
-            version: reads the values of an earlier version.
+            version: reads the values of an earlier version, for what goes back to one.
         """
+        value = None
         body = event.body
         if event.kind == DECISION:
             self.values(body["y"])  # the first one tells whether there is text
@@ -154,7 +155,7 @@ class Learner:
             if "target" in body:
                 y, action = body["y"], body["action"]
                 weight = body.get("weight", 1.0)
-                self.values(y).learn(y, action, body["target"], weight)
+                value = self.values(y).learn(y, action, body["target"], weight)
                 self.since += 1
                 self.learnt += 1
                 if event.kind != EXPIRY and body.get("quote") is not None:
@@ -164,10 +165,11 @@ class Learner:
             if "change" in body:
                 y, action = body["y"], body["action"]
                 weight = body.get("weight", 1.0)
-                self.values(y).shift(y, action, body["change"], body["n"], weight)
+                value = self.values(y).shift(y, action, body["change"], body["n"], weight)
             self._count_costs(body)
         elif event.kind == POLICY:
             self._policy(body, version)
+        return value
 
     def _count_costs(self, body: dict[str, Json]) -> None:
         workflow = body.get("workflow")
@@ -177,7 +179,7 @@ class Learner:
             if body.get("end") == "terminal":
                 self.tallies.ended(workflow)
 
-    def _policy(self, body: dict[str, Json], version: Callable[[int], Json]) -> None:
+    def _policy(self, body: dict[str, Json], version: Callable[[int], Json] | None) -> None:
         if body["do"] == "promote":
             self.version = body["version"]
             self.since = 0
@@ -188,6 +190,7 @@ class Learner:
         else:
             self._kind = body["kind"]
             self._answering = _new(body["kind"], self._learning, self._gamma)
+            assert version is not None  # noqa: S101 - who goes back can read what to
             self._answering.load(version(body["version"]))
             self.answering_version = body["version"]
 

@@ -42,7 +42,7 @@ class NeuralValues:
         del y
         return self._of[action].updates[0] + 1 if action in self._of else 1
 
-    def learn(self, y: str, action: str, target: float, weight: float = 1.0) -> None:
+    def learn(self, y: str, action: str, target: float, weight: float = 1.0) -> float:
         """One semi-gradient step toward `target`; a smaller weight brings the target nearer."""
         if action not in self._of:
             self._of[action] = self._new(action)
@@ -50,13 +50,15 @@ class NeuralValues:
         if weight != 1.0:
             target = update.step(float(q.values(y, _ONE)[0]), target, weight)
         q.update(y, 0, target)
+        return float(q.values(y, _ONE)[0])
 
-    def shift(self, y: str, action: str, change: float, n: int, weight: float = 1.0) -> None:
+    def shift(self, y: str, action: str, change: float, n: int, weight: float = 1.0) -> float:
         """One more step of the size of the n-th, by the change of its target: approximate."""
         q = self._of[action]
         size = weight * clocks.size(self._clock, n) / clocks.size(self._clock, q.updates[0] + 1)
         q.update(y, 0, float(q.values(y, _ONE)[0]) + size * change)
         q.updates[0] -= 1
+        return float(q.values(y, _ONE)[0])
 
     def frozen(self, restart: bool) -> NeuralValues:
         """A copy; with `restart` the counts here are 0 again."""

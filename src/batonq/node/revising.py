@@ -78,10 +78,9 @@ def correct(core: Core, now: Standing, body: dict[str, Json], key: str) -> Event
 def corrected(core: Core, now: Standing, event: Event) -> Settled:
     """Let a stored correction take effect."""
     learner = core.agent(event.agent).learner
-    learner.apply(event, lambda _version: None)
+    value = learner.apply(event)
     learnt = now.learnt is not None
-    value = None
-    if learnt:
+    if learnt and value is None:  # it was learnt in an earlier phase and stays
         y, action = now.decision.body["y"], now.decision.body["action"]
         value = learner.values(y).at(y, (action,))[0]
     quote = None if event.body["end"] == TERMINAL else now.quote
@@ -152,5 +151,5 @@ def _ended_unlearnt(core: Core, now: Standing, body: dict[str, Json], key: str) 
         learning |= {"quote": None, "peer": None}
         event = core.record(QUOTE, agent, handoff_id, learning, closes=True)
         core.store.sent(handoff_id)
-    core.agent(agent).learner.apply(revision, lambda _version: None)
+    core.agent(agent).learner.apply(revision)
     return learn(core, event, waiting=False)

@@ -36,12 +36,12 @@ class Values(Protocol):
         """Which update of this pair the next one will be, from 1."""
         ...
 
-    def learn(self, y: str, action: str, target: float, weight: float = 1.0) -> None:
-        """Move one value toward `target` by `weight` times the local clock's step."""
+    def learn(self, y: str, action: str, target: float, weight: float = 1.0) -> float:
+        """Move one value toward `target` by `weight` times the local clock's step; returns it."""
         ...
 
-    def shift(self, y: str, action: str, change: float, n: int, weight: float = 1.0) -> None:
-        """Mend the n-th update of a pair, as far as it still counts, by a change of its target."""
+    def shift(self, y: str, action: str, change: float, n: int, weight: float = 1.0) -> float:
+        """Mend the n-th update of a pair by a change of its target, as far as it counts still."""
         ...
 
     def frozen(self, restart: bool) -> Values:
@@ -95,17 +95,19 @@ class TableValues:
         row = self.rows.get(y)
         return int(row[action][1]) + 1 if row and action in row else 1
 
-    def learn(self, y: str, action: str, target: float, weight: float = 1.0) -> None:
+    def learn(self, y: str, action: str, target: float, weight: float = 1.0) -> float:
         """Move one value toward `target`."""
         cell = self.rows.setdefault(y, {}).setdefault(action, [self._initial, 0])
         cell[1] += 1
         size = weight * clocks.size(self._clock, int(cell[1]))
-        cell[0] = update.step(cell[0], target, size)
+        cell[0] = value = update.step(cell[0], target, size)
+        return value
 
-    def shift(self, y: str, action: str, change: float, n: int, weight: float = 1.0) -> None:
+    def shift(self, y: str, action: str, change: float, n: int, weight: float = 1.0) -> float:
         """As if the n-th update had had the other target, the pair's later ones staying."""
         cell = self.rows[y][action]
         cell[0] += weight * remaining(self._clock, n, int(cell[1])) * change
+        return cell[0]
 
     def frozen(self, restart: bool) -> TableValues:
         """A copy; with `restart` the counts here are 0 again."""
@@ -148,7 +150,7 @@ class LinearValues:
         del y
         return self._of[action].counts[0] + 1 if action in self._of else 1
 
-    def learn(self, y: str, action: str, target: float, weight: float = 1.0) -> None:
+    def learn(self, y: str, action: str, target: float, weight: float = 1.0) -> float:
         """Move the prediction toward `target`; a smaller weight brings the target nearer."""
         q = self._of.get(action)
         if q is None:
@@ -156,13 +158,15 @@ class LinearValues:
         if weight != 1.0:
             target = update.step(float(q.values(y, _ONE)[0]), target, weight)
         q.update(y, 0, target)
+        return float(q.values(y, _ONE)[0])
 
-    def shift(self, y: str, action: str, change: float, n: int, weight: float = 1.0) -> None:
+    def shift(self, y: str, action: str, change: float, n: int, weight: float = 1.0) -> float:
         """Move the prediction at `y` by what is left of the n-th update's step, approximately."""
         q = self._of[action]
         x = seeing.vector(y)
         move = weight * remaining(self._clock, n, q.counts[0]) * change
         q.weights[0] += move / float(x @ x) * x
+        return float(q.weights[0] @ x)
 
     def frozen(self, restart: bool) -> LinearValues:
         """A copy; with `restart` the counts here are 0 again."""

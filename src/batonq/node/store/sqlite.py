@@ -23,10 +23,12 @@ from batonq.node.store.openness import Openness
 from batonq.wire import chain
 
 DURABILITY: Final = ("normal", "full")
-RECENT: Final = 512  # events kept at hand, as a node reads again what it has just written
+RECENT: Final = 512  # decisions kept at hand, as a node reads again what it has just written
 _PAGE: Final = 500  # rows read at a time, so that no reader holds back the write-ahead log
 
-_Recent = dict[str, tuple[Event, bool]]  # by once: the event, and whether it opened its handoff
+# Decisions by once, as rows: their bodies as text, so that no container outlives its call and the
+# garbage collector has nothing to look through.
+_Recent = dict[str, tuple[str, str, str, str, float, str, int]]
 
 
 class SqliteStore:
@@ -133,9 +135,10 @@ class SqliteStore:
                 raise DuplicateError(stored) from None
             except BaseException as error:
                 raise base.given_up(error) from error
-            self._recent[event.once] = Event(*name, at, event.body, seq), mark == 1
-            if len(self._recent) >= RECENT:
-                self._recent, self._less_recent = {}, self._recent
+            if mark == 1:
+                self._recent[event.once] = (*name, at, body, seq)
+                if len(self._recent) >= RECENT:
+                    self._recent, self._less_recent = {}, self._recent
         return seq
 
     def find(self, once: str) -> Event | None:
@@ -143,7 +146,7 @@ class SqliteStore:
         with self._base.lock:
             recent = self._recent.get(once) or self._less_recent.get(once)
             if recent is not None:
-                return recent[0]
+                return self._event(recent)
             found = self._base.read(sql.FIND, once)
         return self._event(found[0]) if found else None
 
@@ -289,7 +292,7 @@ class SqliteStore:
         decision = self._recent.get(key) or self._less_recent.get(key)
         if decision is None:
             return self._openness.is_open(handoff_id)
-        return decision[1] and handoff_id not in self._openness.closed
+        return handoff_id not in self._openness.closed
 
     def _last_before(self, at: float) -> int:
         """Number of the last event before `at`; times do not decrease with the number."""
