@@ -1,16 +1,18 @@
 """What a node costs: against bare commits of the same rows, in memory, with many handoffs open.
 
-- `sqlite`: decide + settle, against two commits of the very rows they left, written by plain
-  sqlite3 into a file of the same schema with the same settings. In the first case the handoff
-  stays in the process (an agent hands to another of the team), in the second it ends the workflow.
+- `sqlite`: decide + settle, against two commits of the rows that the same handoffs left earlier,
+  written by plain sqlite3 into a file of the same schema with the same settings. They take turns
+  handoff by handoff: a commit costs less in a tight loop of nothing else, which `loop` times, and
+  no pipeline is one. In the first case the handoff stays in the process (an agent hands to another
+  of the team), in the second it ends the workflow.
 - `memory`: the same without a store.
 - `open`: a process that opens handoffs and settles none: how much it grows, and what a few of them
   cost then.
 - `import` and `first`: what importing the team costs against importing NumPy, each in a process of
   its own, and whether a first handoff brings the compiler in.
 
-Times are by the clock, medians over rounds in which both sides take turns; `_min` is the fastest
-round and `_cpu` processor time, where neither another process on the core nor the disk counts.
+Times are by the clock, medians over rounds; `_min` is the fastest round and `_cpu` processor time,
+where neither another process on the core nor the disk counts.
 """
 
 from __future__ import annotations
@@ -21,9 +23,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
 from typing import Any, Final, NamedTuple
 
 from batonq.node.store import schema
@@ -33,7 +36,7 @@ ROOT: Final = Path(__file__).parents[1]
 GAMMA: Final = 0.9
 KINDS: Final = ("bug", "question", "idea", "praise")
 COLUMNS: Final = "seq, at, open, kind, agent, handoff_id, once, digest, link, salt, body"
-SELECT: Final = f"SELECT {COLUMNS} FROM event WHERE seq>? ORDER BY seq"  # noqa: S608 - a constant
+SELECT: Final = f"SELECT {COLUMNS} FROM event ORDER BY seq"  # noqa: S608 - a constant
 INSERT: Final = f"INSERT INTO event({COLUMNS}) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 Row = tuple[Any, ...]
@@ -62,6 +65,12 @@ class Seconds(NamedTuple):
         """For each of `count` things done since `begun`."""
         return Seconds((self.wall - begun.wall) / count, (self.cpu - begun.cpu) / count)
 
+    @staticmethod
+    def mean(each: Iterable[Seconds]) -> Seconds:
+        """Of several."""
+        walls, cpus = zip(*each, strict=True)
+        return Seconds(fmean(walls), fmean(cpus))
+
 
 def work(team: Team, first: int, handoffs: int, ends: bool) -> Seconds:
     """For each handoff, of a number of them: decided, then settled."""
@@ -82,10 +91,10 @@ def times(each: list[Seconds], name: str) -> dict[str, float]:
     return {f"{name}_us": median(walls), f"{name}_us_min": min(walls), f"{name}_us_cpu": cpu}
 
 
-def commits(path: Path, after: int) -> list[list[Row]]:
+def commits(path: Path) -> list[list[Row]]:
     """Rows of a store's events by commit: each decision, then all that settling it left."""
     with closing(sqlite3.connect(path)) as store:
-        rows: list[Row] = store.execute(SELECT, (after,)).fetchall()
+        rows: list[Row] = store.execute(SELECT).fetchall()
     groups: list[list[Row]] = []
     for row in rows:
         if row[3] in ("decision", "outcome"):
@@ -118,18 +127,25 @@ class Bare:
 
 
 def on_disk(ends: bool, handoffs: int, rounds: int, folder: Path) -> dict[str, Any]:
-    """One row: a node on SQLite against bare commits of its rows, round by round."""
+    """One row: a node on SQLite against bare commits of the rows that such a node left."""
     path = folder / f"{'ends' if ends else 'hands'}.db"
-    bare = Bare(path.with_suffix(".bare"))
-    ours, theirs, after = [], [], 0
     with desk(path) as team:
-        for number in range(rounds):
-            ours.append(work(team, number * handoffs, handoffs, ends))
-            groups = commits(path, after)
-            assert len(groups) == 2 * handoffs
-            theirs.append(bare.write(groups))
-            after = team.store.last()
+        work(team, 0, rounds * handoffs, ends)
+        groups = commits(path)
+    ours, theirs = [], []
+    bare = Bare(path.with_suffix(".bare"))
+    with desk(path.with_suffix(".again")) as team:
+        for first in range(0, rounds * handoffs, handoffs):
+            turns = [
+                (work(team, n, 1, ends), bare.write(groups[2 * n : 2 * n + 2]))
+                for n in range(first, first + handoffs)
+            ]
+            ours.append(Seconds.mean(mine for mine, _ in turns))
+            theirs.append(Seconds.mean(other for _, other in turns))
     bare.close()
+    alone = Bare(path.with_suffix(".alone"))
+    loop = [alone.write(groups[k : k + 2 * handoffs]) for k in range(0, len(groups), 2 * handoffs)]
+    alone.close()
     pairs = list(zip(ours, theirs, strict=True))
     return {
         "what": f"sqlite, {'ends' if ends else 'hands on'}",
@@ -138,6 +154,8 @@ def on_disk(ends: bool, handoffs: int, rounds: int, folder: Path) -> dict[str, A
         "ratio": median(a.wall / b.wall for a, b in pairs),
         "ratio_cpu": median(a.cpu / b.cpu for a, b in pairs),
         "goal": "ratio <= 2",
+        "loop_us": 1e6 * median(one.wall for one in loop),
+        "loop_us_cpu": 1e6 * median(one.cpu for one in loop),
     }
 
 
