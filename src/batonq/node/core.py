@@ -61,7 +61,7 @@ class Core:
     lock: RLock = field(default_factory=RLock)
     rng: random.Random = field(default_factory=random.Random)
     clock: Callable[[], float] = time.time
-    asking: set[str] = field(default_factory=set)  # handoffs whose receiver is being asked now
+    asking: dict[str, float] = field(default_factory=dict)  # handoffs being asked for, since when
     kept: int = 0  # number of the last event in the states kept
     every: int = 2_000  # events between two times they are kept
     cap: HourlyCap = field(init=False)

@@ -55,8 +55,7 @@ class Outcomes:
             ConflictError: if it was settled otherwise.
             DataError: for a number that cannot be.
         """
-        told = {"artifact": artifact, "end": end, "quote": quote, "costs": costs}
-        settled = self._settled(handoff_id, reward, duration, told)
+        settled = self._settled(handoff_id, reward, duration, artifact, end, quote, costs)
         if settled.waiting and artifact is not ABSENT:
             return asking.ask(self._core, handoff_id, artifact) or settled
         return settled
@@ -77,20 +76,15 @@ class Outcomes:
 
         With `threads` it writes in a thread, which is worth it where writing takes milliseconds.
         """
-        told = {"artifact": artifact, "end": end, "quote": quote, "costs": costs}
-        if threads:
-            settled = await to_thread(self._settled, handoff_id, reward, duration, told)
-        else:
-            settled = self._settled(handoff_id, reward, duration, told)
+        told = (handoff_id, reward, duration, artifact, end, quote, costs)
+        settled = await to_thread(self._settled, *told) if threads else self._settled(*told)
         if settled.waiting and artifact is not ABSENT:
             return await asking.aask(self._core, handoff_id, artifact, threads) or settled
         return settled
 
-    def _settled(
-        self, handoff_id: str, reward: float, duration: float, told: dict[str, Any]
-    ) -> Settled:
+    def _settled(self, *told: Any) -> Settled:
         with self._kept:
-            return settling.settle(self._core, handoff_id, reward, duration, **told)
+            return settling.settle(self._core, *told)
 
     def finish(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from batonq.base.errors import ConflictError, DataError
@@ -19,7 +20,6 @@ def settle(
     handoff_id: str,
     reward: float,
     duration: float,
-    *,
     artifact: Any = ABSENT,
     end: str | None = None,
     quote: float | None = None,
@@ -51,6 +51,7 @@ def settle(
         agent, target = decision.agent, decision.body["target"]
         try:
             if waits and artifact is not ABSENT and target in core.peers:
+                core.asking[handoff_id] = time.monotonic()  # the caller asks, once this is kept
                 with core.store.transaction():
                     event = core.record(OUTCOME, agent, handoff_id, body)
                     core.store.to_send(handoff_id, target, artifact)

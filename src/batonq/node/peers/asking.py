@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import time
 from asyncio import to_thread
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from batonq.base.errors import ConflictError, RefusedError, WireError
 from batonq.base.files import Json
@@ -16,6 +17,8 @@ from batonq.node.peers.peer import Asked, Peer
 from batonq.node.peers.trusting import used
 from batonq.node.quoting import quote_came
 from batonq.node.results import Settled
+
+LONG: Final = 60.0  # seconds after which whoever asked is taken for gone
 
 logger = logging.getLogger(__name__)
 
@@ -30,14 +33,14 @@ def ask(core: Core, handoff_id: str, artifact: Any) -> Settled | None:
     if found is None:
         return None
     peer, sender = found
-    core.asking.add(handoff_id)
+    core.asking[handoff_id] = time.monotonic()
     try:
         asked = peer.ask(core.declaration, handoff_id, sender, artifact)
     except WireError as error:
         _failed(core, handoff_id, error)
         return None
     finally:
-        core.asking.discard(handoff_id)
+        core.asking.pop(handoff_id, None)
     return _came(core, peer, handoff_id, asked)
 
 
@@ -47,14 +50,14 @@ async def aask(core: Core, handoff_id: str, artifact: Any, threads: bool = False
     if found is None:
         return None
     peer, sender = found
-    core.asking.add(handoff_id)
+    core.asking[handoff_id] = time.monotonic()
     try:
         asked = await peer.aask(core.declaration, handoff_id, sender, artifact)
     except WireError as error:
         _failed(core, handoff_id, error)
         return None
     finally:
-        core.asking.discard(handoff_id)
+        core.asking.pop(handoff_id, None)
     if threads:
         return await to_thread(_came, core, peer, handoff_id, asked)
     return _came(core, peer, handoff_id, asked)
@@ -81,7 +84,7 @@ def _round(core: Core, limit: int) -> Iterator[tuple[str, Json]]:
     dumb: set[str] = set()
     left = []
     for handoff_id, receiver, artifact in core.store.unsent(limit):
-        if receiver not in dumb and _waits(core, handoff_id):
+        if receiver not in dumb and _waits(core, handoff_id) and not _asked(core, handoff_id):
             yield handoff_id, artifact
             peer = core.peers.get(receiver)
             if peer is None or not peer.reachable:
@@ -95,15 +98,19 @@ def _round(core: Core, limit: int) -> Iterator[tuple[str, Json]]:
                 core.store.to_send(handoff_id, receiver, artifact)
 
 
+def _asked(core: Core, handoff_id: str) -> bool:
+    """Whether somebody else is asking for it now; who has for long will not come back."""
+    since = core.asking.get(handoff_id)
+    return since is not None and time.monotonic() - since < LONG
+
+
 def _waits(core: Core, handoff_id: str) -> bool:
     """Whether no quote has come, and it was not given up."""
     return all(core.store.find(once(kind, handoff_id)) is None for kind in (QUOTE, EXPIRY))
 
 
 def _whom(core: Core, handoff_id: str) -> tuple[Peer, str] | None:
-    """Peer to ask and who sends; None if there is none, or it is being asked already."""
-    if handoff_id in core.asking:
-        return None
+    """Peer to ask and who sends; None if there is none."""
     decision = core.needed(DECISION, handoff_id)
     peer = core.peers.get(decision.body["target"])
     return None if peer is None else (peer, decision.agent)

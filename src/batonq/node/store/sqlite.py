@@ -23,12 +23,12 @@ from batonq.node.store.openness import Openness
 from batonq.wire import chain
 
 DURABILITY: Final = ("normal", "full")
-RECENT: Final = 512  # decisions kept at hand, as a node reads again what it has just written
+# Decisions kept at hand, as a node reads again what it has just written. Few, as the garbage
+# collector comes to look through what is kept for long.
+RECENT: Final = 32
 _PAGE: Final = 500  # rows read at a time, so that no reader holds back the write-ahead log
 
-# Decisions by once, as rows: their bodies as text, so that no container outlives its call and the
-# garbage collector has nothing to look through.
-_Recent = dict[str, tuple[str, str, str, str, float, str, int]]
+_Recent = dict[str, Event]  # decisions by once
 
 
 class SqliteStore:
@@ -136,7 +136,7 @@ class SqliteStore:
             except BaseException as error:
                 raise base.given_up(error) from error
             if mark == 1:
-                self._recent[event.once] = (*name, at, body, seq)
+                self._recent[event.once] = Event(*name, at, event.body, seq)
                 if len(self._recent) >= RECENT:
                     self._recent, self._less_recent = {}, self._recent
         return seq
@@ -146,7 +146,7 @@ class SqliteStore:
         with self._base.lock:
             recent = self._recent.get(once) or self._less_recent.get(once)
             if recent is not None:
-                return self._event(recent)
+                return recent
             found = self._base.read(sql.FIND, once)
         return self._event(found[0]) if found else None
 
