@@ -453,7 +453,7 @@ def test_wrong_propensities_are_found_out():
 def test_a_fit_wants_records_of_what_the_policy_does():
     rng = np.random.default_rng(0)
     found = one_decision(rng, 400, n_seen=100)
-    with pytest.raises(DataError, match="fewer than 3 records"):
+    with pytest.raises(DataError, match="fewer than 5 records"):
         evaluate(found, hand_on(400), estimator="fqe")
     both = evaluate(found, hand_on(400), estimator=None)
     assert both["fqe"].value.value is None

@@ -18,7 +18,7 @@ from batonq.bound.offpolicy_intervals import groups, p_value
 from batonq.bound.segments import SURE, SegmentTable
 
 LEAST: Final = 40.0  # effective segments, for weights
-FEW: Final = 3  # records of a pair below which a fit knows too little of it
+FEW: Final = 5  # records of a pair below which a fit knows too little of it
 THIN: Final = 0.05  # largest share of the policy's decisions at such pairs, for a fit
 LOST: Final = (
     0.01  # largest share where the behaviour could not, or never did, what the policy does
