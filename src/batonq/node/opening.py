@@ -11,6 +11,7 @@ from batonq.node.core import Core
 from batonq.node.event import Store
 from batonq.node.learning import Learner, replay
 from batonq.node.store.memory import MemoryStore
+from batonq.node.store.schema import sound
 from batonq.node.store.sqlite import SqliteStore
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ def same_settings(core: Core, name: str, settings: dict[str, Json]) -> None:
         if not core.read_only:
             core.store.keep_state(name, 0, settings)
         return
-    differing = [one for one in settings if kept[1].get(one) != settings[one]]
+    with sound(f"store: what was kept of {name}"):
+        differing = [one for one in settings if kept[1].get(one) != settings[one]]
     if differing:
         told = ", ".join(f"{one} {kept[1].get(one)!r}, now {settings[one]!r}" for one in differing)
         raise StoreError(
@@ -68,8 +70,10 @@ def recall_agent(core: Core, learner: Learner) -> None:
     after = 0
     if kept is not None:
         after, state = kept
-        learner.load(state)
-    replay(core.store, learner, after)
+    with sound(f"store: what was kept of agent '{learner.agent}'"):
+        if kept is not None:
+            learner.load(state)
+        replay(core.store, learner, after)
 
 
 def recall_peer(core: Core, peer: Peer) -> None:
@@ -78,10 +82,12 @@ def recall_peer(core: Core, peer: Peer) -> None:
     after = 0
     if kept is not None:
         after, state = kept
-        peer.load(state)
-    for event in core.store.events(after):
-        if event.body.get("peer") == peer.name:
-            peer.apply(event)
+    with sound(f"store: what was kept of peer '{peer.name}'"):
+        if kept is not None:
+            peer.load(state)
+        for event in core.store.events(after):
+            if event.body.get("peer") == peer.name:
+                peer.apply(event)
 
 
 def checkpoint(core: Core) -> None:

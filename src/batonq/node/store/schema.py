@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -83,6 +83,21 @@ def check_path(path: Path, *, read_only: bool, create: bool) -> None:
         ) from error
     if start not in (b"", _MAGIC):
         raise StoreError(f"{path}: {_REMEDIES['SQLITE_NOTADB']}")
+
+
+@contextmanager
+def sound(path: Path | str) -> Iterator[None]:
+    """Around what reads stored things into their form: what has another form is damaged.
+
+    Raises:
+        StoreError: instead of whatever Python says of it.
+    """
+    try:
+        yield
+    except (TypeError, ValueError, LookupError, AttributeError, OverflowError) as error:
+        raise StoreError(
+            f"{path}: holds what no store does ({type(error).__name__}); restore a backup"
+        ) from error
 
 
 def is_database(path: Path) -> bool:

@@ -84,16 +84,17 @@ class SqliteStore:
         connection = None
         try:
             connection = schema.connect(real, read_only=read_only, create=create)
-            schema.prepare(
-                connection,
-                real,
-                durability,
-                read_only=read_only,
-                create=create,
-                version=version,
-                migrations=migrations,
-            )
-            return SqliteStore(real, connection, lock)
+            with schema.sound(real):
+                schema.prepare(
+                    connection,
+                    real,
+                    durability,
+                    read_only=read_only,
+                    create=create,
+                    version=version,
+                    migrations=migrations,
+                )
+                return SqliteStore(real, connection, lock)
         except BaseException as error:
             if connection is not None:
                 connection.close()
@@ -181,7 +182,8 @@ class SqliteStore:
         with self._base.lock:
             if self._lock is None:
                 self._openness.load()  # another process may be writing
-            return self._openness.before(self._last_before(at), limit)
+            with schema.sound(self.path):
+                return self._openness.before(self._last_before(at), limit)
 
     def count_open(self) -> int:
         """See `Store.count_open`."""
@@ -308,12 +310,14 @@ class SqliteStore:
     def _event(self, row: Any) -> Event:
         kind, agent, handoff_id, name, at, body, seq = row
         content = {} if body is None else self._json(body, name)
+        if not isinstance(content, dict):
+            raise StoreError(f"{self.path}: {name}: its body is no object; restore a backup")
         return Event(kind, agent, handoff_id, name, at, content, seq)
 
     def _json(self, text: str, name: str) -> Json:
         try:
             return json.loads(text)
-        except ValueError as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise StoreError(
                 f"{self.path}: {name}: what is stored is not JSON ({error}); restore a backup"
             ) from error
