@@ -247,3 +247,23 @@ def made(path):
 def step(team, k):
     one = team["ab"[k % 2]].decide({"x": str(k % 3)}, handoff_id=f"h{k}")
     team.settle(one.id, k / 50, artifact={"x": str(k % 2)})
+
+
+def test_answers_to_a_peer_that_is_not_configured_stay_counted(tmp_path: Path) -> None:
+    def opened(*, with_peer: bool) -> Team:
+        team = Team.open(tmp_path / "n.db", gamma=0.9)
+        team.add("code", to=["end"])
+        if with_peer:
+            team.peer("intake", "http://127.0.0.1:9", accepts="a-token-of-16-characters")
+        return team
+
+    with opened(with_peer=True) as team:
+        team["code"].receive("h0", 0, "intake")
+        team.checkpoint()
+        team["code"].receive("h1", 1, "intake")
+        team.store.close()  # as after kill -9
+    with opened(with_peer=False) as team:
+        team.checkpoint()
+        retain(team.store, 1.0, team.core.clock() + 1e6)
+    with opened(with_peer=True) as team:
+        assert team.peers["intake"].answered == 2

@@ -49,8 +49,8 @@ def _again(known: Event, agent: Agent, y: str, sender: str) -> Quote:
         raise ConflictError(f"handoff '{known.handoff_id}': was answered and has been erased")
     if (known.agent, body["sender"], body["y"]) != (agent.name, sender, y):
         raise ConflictError(
-            f"handoff '{known.handoff_id}': was answered for agent '{known.agent}', sender "
-            f"'{body['sender']}' and another artifact perhaps; a handoff_id is used once"
+            f"handoff '{known.handoff_id}': was answered for another agent, sender or artifact; a "
+            "handoff_id is used once"
         )
     return Quote(known.handoff_id, body["value"], body["code"], body["bits"])
 

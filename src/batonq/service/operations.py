@@ -121,7 +121,9 @@ async def receive(team: Team, body: models.Receive, threads: bool) -> Document:
         DataError: if the receiver cannot read the artifact; says no more than that.
     """
     check_digest(team.declaration, body.declaration)
-    agent = team[body.receiver]
+    agent = team.agents.get(body.receiver)
+    if agent is None:  # whom else there is here is nobody else's business
+        raise UnknownError(f"receiver '{body.receiver}': is no agent of this node")
     try:
         quote = await run(threads, agent.receive, body.handoff_id, body.artifact, body.sender)
     except DataError as error:

@@ -81,7 +81,10 @@ def erase_workflow(store: Store, workflow: str, now: float) -> int:
 
 
 def covered(store: Store) -> int:
-    """Number of the last event that no agent needs any more to go on from the state kept of it."""
+    """Number of the last event that no agent or peer needs to go on from the state kept of it.
+
+    A peer's leak budget counts the answers given to it, also while it is not configured.
+    """
     agents = [
         name.removeprefix("agent/").removesuffix(_SETTINGS)
         for name in store.states("agent/")
@@ -91,6 +94,12 @@ def covered(store: Store) -> int:
     for agent in agents:
         kept = store.state(f"agent/{agent}")
         needed = next(store.events(kept[0] if kept else 0, agent), None)
+        if needed is not None:
+            upto = min(upto, needed.seq - 1)
+    for name in store.states("peer/"):
+        peer, kept = name.removeprefix("peer/"), store.state(name)
+        since = store.events(kept[0] if kept else 0)
+        needed = next((one for one in since if one.body.get("peer") == peer), None)
         if needed is not None:
             upto = min(upto, needed.seq - 1)
     return upto
