@@ -30,7 +30,7 @@ napoleon_numpy_docstring = False
 nitpick_ignore_regex = [
     (r"py:.*", r"(?!batonq\.).*"),
     (r"py:.*", r"batonq\.icq\.(finite|settings|\w*kernels)\..*"),
-    (r"py:.*", r"batonq\.node\.(core|lock|overview_\w+|values)\..*"),
+    (r"py:.*", r"batonq\.node\.(core|values|overview\.(view|fold)|store\.lock)\..*"),
     (r"py:.*", r"batonq\.tasks\.cpu\.learning\.(memory|play)\..*"),
 ]
 
