@@ -10,6 +10,7 @@ import copy
 import json
 import struct
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 RAW: Final = b"\x00"  # what a body starts with that is to be taken as it is
@@ -91,7 +92,8 @@ def _edit(holder: list[Any], reader: Reader) -> None:
         del parent[key]
     elif kind == 5:
         other, at = places[reader.below(len(places))]
-        parent[key] = copy.deepcopy(other[at])
+        with suppress(RecursionError):  # of this very copying, after many such edits
+            parent[key] = copy.deepcopy(other[at])
     elif kind == 6:
         depth, reader.deepest = min(reader.below(100), reader.deepest), 0
         for _ in range(depth):

@@ -222,8 +222,9 @@ class SqliteStore:
 
     def states(self, prefix: str) -> list[str]:
         """See `Store.states`."""
-        names = (name for (name,) in self._base.read(sql.STATES))
-        return [name for name in names if name.startswith(prefix)]
+        with schema.sound(self.path):
+            names = [name for (name,) in self._base.read(sql.STATES)]
+            return [name for name in names if name.startswith(prefix)]
 
     def rows(self, after: int = 0) -> Iterator[chain.Row]:
         """See `Store.rows`."""
