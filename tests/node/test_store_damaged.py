@@ -31,7 +31,10 @@ def opened(path: Path) -> Team:
         ("UPDATE state SET body='[]' WHERE name='agent/intake'", opened),
         ("UPDATE state SET body='{}' WHERE name='agent/intake'", opened),
         ("UPDATE state SET body='7' WHERE name='units'", opened),
-        ("UPDATE state SET name=x'ff' WHERE name='units'", lambda path: SqliteStore.open(path).states("agent/")),
+        (
+            "UPDATE state SET name=x'ff' WHERE name='units'",
+            lambda path: SqliteStore.open(path).states("agent/"),
+        ),
     ],
 )
 def test_a_damaged_store_is_told_in_one_line(
