@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from batonq.icq import clocks
 from batonq.icq.clocks import Clock
 from batonq.icq.tabular import TabularQ
-from batonq.node.neural import NeuralValues
-from batonq.node.values import LinearValues, TableValues, Values, remaining
+from batonq.node.neural import neural_values
+from batonq.node.values import TableValues, Values, linear_values, remaining
 
 TARGETS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 1), st.floats(-3, 3)), max_size=30)
 CLOCKS = st.sampled_from([clocks.constant(0.3), clocks.power(0.7), clocks.rescaled_linear(0.9)])
@@ -59,7 +59,7 @@ def test_kept_and_read_back_it_goes_on_the_same(kind: str) -> None:
     def new() -> Values:
         if kind == "table":
             return TableValues(clocks.power(0.7), 0.1)
-        return LinearValues() if kind == "linear" else NeuralValues(None)
+        return linear_values() if kind == "linear" else neural_values()
 
     values, steps = new(), [('{"k":1}', "a", 1.0), ('{"k":2}', "b", -1.0), ('{"k":1}', "a", 0.5)]
     for y, action, target in steps:
@@ -81,5 +81,5 @@ def test_kept_and_read_back_it_goes_on_the_same(kind: str) -> None:
 
 def test_a_new_action_is_worth_nothing_yet() -> None:
     assert TableValues(clocks.constant(0.5), 0.3).at("y", ["a"]) == [0.3]
-    assert LinearValues().at("{}", ["a"]) == [0.0]
-    assert NeuralValues(None).at("{}", ["a"]) == [0.0]
+    assert linear_values().at("{}", ["a"]) == [0.0]
+    assert neural_values().at("{}", ["a"]) == [0.0]

@@ -22,7 +22,7 @@ from batonq.node.event import (
     Store,
 )
 from batonq.node.limits import Tallies
-from batonq.node.values import LINEAR_STEP, LinearValues, TableValues, Values
+from batonq.node.values import TableValues, Values, linear_values
 
 KINDS: Final = ("auto", "table", "linear", "neural")
 PHASE: Final = 500  # handoffs learnt from between two automatic promotions
@@ -251,11 +251,12 @@ def _new(kind: str, learning: Learning, gamma: float) -> Values:
     if kind == "table":
         clock = clocks.rescaled_linear(gamma) if learning.clock is None else learning.clock
         return TableValues(clock, learning.initial)
+    given = () if learning.clock is None else (learning.clock,)
     if kind == "linear":
-        return LinearValues(LINEAR_STEP if learning.clock is None else learning.clock)
-    from batonq.node.neural import NeuralValues  # compiles: only who asks for it waits
+        return linear_values(*given)
+    from batonq.node.neural import neural_values  # compiles: only who asks for it waits
 
-    return NeuralValues(learning.clock)
+    return neural_values(*given)
 
 
 def version_name(agent: str, version: int) -> str:

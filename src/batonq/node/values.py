@@ -5,10 +5,11 @@ The arithmetic is `icq.update`; here it runs uncompiled. Actions may appear as t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final, Protocol
+from collections.abc import Callable, Hashable, Sequence
+from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
+from jaxtyping import Bool, Float
 
 from batonq.base.files import Json
 from batonq.icq import clocks, update
@@ -19,6 +20,8 @@ from batonq.node import seeing
 NEGLIGIBLE: Final = 1e-12
 LINEAR_STEP: Final = clocks.constant(0.1)
 _ONE: Final = np.ones(1, np.bool_)
+
+AnyQ = TypeVar("AnyQ", bound="Q")
 
 
 class Values(Protocol):
@@ -128,17 +131,46 @@ class TableValues:
         self.rows = {y: {a: [c[0], int(c[1])] for a, c in row.items()} for y, row in state.items()}
 
 
-class LinearValues:
-    """Linear values over hashed features, one weight vector an action (`icq.linear.LinearQ`)."""
+class Q(Protocol):
+    """One action's Q-function, of `icq`: it values keys, and moves one value toward a target."""
 
-    def __init__(self, clock: Clock = LINEAR_STEP) -> None:
+    def values(
+        self, y: Hashable, mask: Bool[np.ndarray, " action"]
+    ) -> Float[np.ndarray, " action"]:
+        """Its value at `y`, the only entry."""
+        ...
+
+    def update(self, y: Hashable, action: int, target: float) -> None:
+        """Move it; `action` is 0."""
+        ...
+
+
+class Parts(NamedTuple, Generic[AnyQ]):
+    """How Q-functions of one kind are made, and where they keep what is learnt.
+
+    Attributes:
+        make: makes one, for an action of this name.
+        counts: its list of one number, how often it was updated.
+        weights: its weights, an array to read and to write into.
+    """
+
+    make: Callable[[str], AnyQ]
+    counts: Callable[[AnyQ], list[int]]
+    weights: Callable[[AnyQ], Float[np.ndarray, ...]]
+
+
+class FeatureValues(Generic[AnyQ]):
+    """Values over hashed features, one Q-function an action; 0 for an action never updated."""
+
+    def __init__(self, clock: Clock, parts: Parts[AnyQ]) -> None:
         self._clock = clock
-        self._of: dict[str, LinearQ] = {}
+        self._parts = parts
+        self._of: dict[str, AnyQ] = {}
 
     def at(self, y: str, actions: Sequence[str]) -> list[float]:
-        """Predicted values, 0 for an action never updated."""
-        x = seeing.vector(y)
-        return [float(self._of[one].weights[0] @ x) if one in self._of else 0.0 for one in actions]
+        """Predicted values of these actions."""
+        known = [self._of.get(one) for one in actions]
+        return [0.0 if q is None else float(q.values(y, _ONE)[0]) for q in known]
 
     def known(self, y: str) -> Sequence[str]:
         """Every action ever updated, as features are shared between keys."""
@@ -148,13 +180,13 @@ class LinearValues:
     def next_count(self, y: str, action: str) -> int:
         """Updates of the action so far, plus one."""
         del y
-        return self._of[action].counts[0] + 1 if action in self._of else 1
+        return self._parts.counts(self._of[action])[0] + 1 if action in self._of else 1
 
     def learn(self, y: str, action: str, target: float, weight: float = 1.0) -> float:
         """Move the prediction toward `target`; a smaller weight brings the target nearer."""
         q = self._of.get(action)
         if q is None:
-            q = self._of[action] = LinearQ(1, seeing.WIDTH + 1, seeing.vector, self._clock)
+            q = self._of[action] = self._parts.make(action)
         if weight != 1.0:
             target = update.step(float(q.values(y, _ONE)[0]), target, weight)
         q.update(y, 0, target)
@@ -163,29 +195,42 @@ class LinearValues:
     def shift(self, y: str, action: str, change: float, n: int, weight: float = 1.0) -> float:
         """Move the prediction at `y` by what is left of the n-th update's step, approximately."""
         q = self._of[action]
-        x = seeing.vector(y)
-        move = weight * remaining(self._clock, n, q.counts[0]) * change
-        q.weights[0] += move / float(x @ x) * x
-        return float(q.weights[0] @ x)
+        counts = self._parts.counts(q)
+        latest, before = counts[0], float(q.values(y, _ONE)[0])
+        move = weight * remaining(self._clock, n, latest) * change
+        q.update(y, 0, before + move / clocks.size(self._clock, latest + 1))
+        counts[0] = latest
+        return float(q.values(y, _ONE)[0])
 
-    def frozen(self, restart: bool) -> LinearValues:
+    def frozen(self, restart: bool) -> FeatureValues[AnyQ]:
         """A copy; with `restart` the counts here are 0 again."""
-        copy = LinearValues(self._clock)
+        copy = FeatureValues(self._clock, self._parts)
         copy.load(self.to_json())
         if restart:
             for q in self._of.values():
-                q.counts = [0]
+                self._parts.counts(q)[0] = 0
         return copy
 
     def to_json(self) -> Json:
         """Weights and count by action."""
-        return {name: [q.weights[0].tolist(), q.counts[0]] for name, q in self._of.items()}
+        parts = self._parts
+        return {
+            name: [parts.weights(q).tolist(), parts.counts(q)[0]] for name, q in self._of.items()
+        }
 
     def load(self, state: Json) -> None:
         """Take over weights and counts."""
         self._of = {}
         for name, (weights, count) in state.items():
-            q = LinearQ(1, seeing.WIDTH + 1, seeing.vector, self._clock)
-            q.weights[0] = weights
-            q.counts = [int(count)]
-            self._of[name] = q
+            q = self._of[name] = self._parts.make(name)
+            self._parts.weights(q)[:] = weights
+            self._parts.counts(q)[0] = int(count)
+
+
+def linear_values(clock: Clock = LINEAR_STEP) -> FeatureValues[LinearQ]:
+    """Linear in the features (`icq.linear.LinearQ`)."""
+
+    def make(_action: str) -> LinearQ:
+        return LinearQ(1, seeing.WIDTH + 1, seeing.vector, clock)
+
+    return FeatureValues(clock, Parts(make, lambda q: q.counts, lambda q: q.weights))
