@@ -118,7 +118,7 @@ def test_the_norm_of_lemma_b_is_infinite_where_two_cells_look_alike() -> None:
     assert lemma_b_norm(np.ones((2, 1)), np.array([0.0, 1.0])) == math.inf
 
 
-# The same cases each time: in about one of some thousand the shortest solution lies in the balls, and
+# The same cases each time: in one of some thousand the shortest solution lies in the balls, and
 # its ridge leaves more than the bound below (seed 929, radius 30: 1.13 times).
 @settings(max_examples=25, deadline=None, derandomize=True)
 @given(st.integers(0, 10**6), st.floats(0.05, 30))
