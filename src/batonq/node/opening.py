@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -66,28 +67,25 @@ def same_settings(core: Core, name: str, settings: dict[str, Json]) -> None:
 
 def recall_agent(core: Core, learner: Learner) -> None:
     """Bring a new learner to where its agent was."""
-    kept = core.store.state(f"agent/{learner.agent}")
-    after = 0
-    if kept is not None:
-        after, state = kept
     with sound(f"store: what was kept of agent '{learner.agent}'"):
-        if kept is not None:
-            learner.load(state)
-        replay(core.store, learner, after)
+        replay(core.store, learner, _recalled(core, f"agent/{learner.agent}", learner.load))
 
 
 def recall_peer(core: Core, peer: Peer) -> None:
     """Bring a new peer to where it was."""
-    kept = core.store.state(f"peer/{peer.name}")
-    after = 0
-    if kept is not None:
-        after, state = kept
     with sound(f"store: what was kept of peer '{peer.name}'"):
-        if kept is not None:
-            peer.load(state)
-        for event in core.store.events(after):
+        for event in core.store.events(_recalled(core, f"peer/{peer.name}", peer.load)):
             if event.body.get("peer") == peer.name:
                 peer.apply(event)
+
+
+def _recalled(core: Core, name: str, load: Callable[[Json], None]) -> int:
+    """Load a kept state, if there is one; returns the number of the last event in it."""
+    kept = core.store.state(name)
+    if kept is None:
+        return 0
+    load(kept[1])
+    return kept[0]
 
 
 def checkpoint(core: Core) -> None:

@@ -6,6 +6,7 @@ import logging
 import time
 from asyncio import to_thread
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from batonq.base.errors import ConflictError, RefusedError, WireError
@@ -33,15 +34,10 @@ def ask(core: Core, handoff_id: str, artifact: Any) -> Settled | None:
     if found is None:
         return None
     peer, sender = found
-    core.asking[handoff_id] = time.monotonic()
-    try:
+    asked = None
+    with _attempt(core, handoff_id):
         asked = peer.ask(core.declaration, handoff_id, sender, artifact)
-    except WireError as error:
-        _failed(core, handoff_id, error)
-        return None
-    finally:
-        core.asking.pop(handoff_id, None)
-    return _came(core, peer, handoff_id, asked)
+    return None if asked is None else _came(core, peer, handoff_id, asked)
 
 
 async def aask(core: Core, handoff_id: str, artifact: Any, threads: bool = False) -> Settled | None:
@@ -50,17 +46,24 @@ async def aask(core: Core, handoff_id: str, artifact: Any, threads: bool = False
     if found is None:
         return None
     peer, sender = found
+    asked = None
+    with _attempt(core, handoff_id):
+        asked = await peer.aask(core.declaration, handoff_id, sender, artifact)
+    if asked is not None and threads:
+        return await to_thread(_came, core, peer, handoff_id, asked)
+    return None if asked is None else _came(core, peer, handoff_id, asked)
+
+
+@contextmanager
+def _attempt(core: Core, handoff_id: str) -> Iterator[None]:
+    """Around one ask: others keep away meanwhile, and a failure is noted."""
     core.asking[handoff_id] = time.monotonic()
     try:
-        asked = await peer.aask(core.declaration, handoff_id, sender, artifact)
+        yield
     except WireError as error:
         _failed(core, handoff_id, error)
-        return None
     finally:
         core.asking.pop(handoff_id, None)
-    if threads:
-        return await to_thread(_came, core, peer, handoff_id, asked)
-    return _came(core, peer, handoff_id, asked)
 
 
 def again(core: Core, limit: int) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -98,15 +97,6 @@ class Peer:
             )
         self.url = self.url.rstrip("/")
         self._line = Line(self.url, self.token, self.seconds)
-
-    @property
-    def local(self) -> bool:
-        """Whether its URL is on this machine."""
-        host = urlsplit(self.url).hostname or ""
-        try:
-            return ipaddress.ip_address(host).is_loopback
-        except ValueError:
-            return host == "localhost"
 
     def apply(self, event: Event) -> None:
         """Take in an event that concerns this peer."""
