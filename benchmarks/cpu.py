@@ -22,7 +22,7 @@ from typing import Any, Final
 import numpy as np
 from jaxtyping import UInt32
 
-from batonq.tasks.cpu.extra import need
+from batonq.base.extras import need
 from batonq.tasks.cpu.machine import interpreter
 from batonq.tasks.cpu.machine.differential import differential, random_program, random_state
 from batonq.tasks.cpu.machine.emulator import emulate

@@ -95,7 +95,7 @@ def test_importing_batonq_loads_no_compiler() -> None:
 def test_every_import_is_declared_and_every_dependency_imported() -> None:
     extras = PROJECT["optional-dependencies"]
     wanted = list(PROJECT["dependencies"])
-    for extra in ("gymnasium", "pettingzoo", "cpu", "sygus", "otlp"):
+    for extra in ("gymnasium", "pettingzoo", "cpu", "sygus", "llm", "otlp"):
         wanted += extras[extra]
     names = (re.match(r"[\w-]+", one) for one in wanted)
     modules = {

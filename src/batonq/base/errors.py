@@ -33,3 +33,11 @@ class RefusedError(WireError):
 
 class StoreError(BatonqError):
     """A store that is missing, damaged, newer than this release, in use, full or read-only."""
+
+
+class CallError(BatonqError):
+    """A call of a model that could not be made, or whose answer cannot be used."""
+
+
+class SpentError(BatonqError):
+    """The next call could cost more than is left of a budget; everything kept so far stays."""

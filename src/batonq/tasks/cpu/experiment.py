@@ -7,9 +7,9 @@ from importlib import import_module
 from types import MappingProxyType, ModuleType
 from typing import Final, cast
 
+from batonq.base.extras import need
 from batonq.base.files import Json
 from batonq.study.experiment import Cell, Experiment, Summary
-from batonq.tasks.cpu.extra import need
 from batonq.tasks.cpu.listing import Listed
 from batonq.tasks.cpu.options import CpuOptions
 

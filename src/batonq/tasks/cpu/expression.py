@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import UInt32
 
 from batonq.base.errors import DataError
-from batonq.tasks.cpu.extra import need
+from batonq.base.extras import need
 
 BITS: Final = 32
 LARGEST: Final = 20_000  # operations, constants and inputs, repeated ones counted each time

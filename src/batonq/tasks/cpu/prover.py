@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import UInt32
 
 from batonq.base.errors import DataError
+from batonq.base.extras import need
 from batonq.tasks.cpu.expression import BITS, to_z3
-from batonq.tasks.cpu.extra import need
 from batonq.tasks.cpu.machine import symbolic
 from batonq.tasks.cpu.machine.interpreter import run
 from batonq.tasks.cpu.machine.program import Instruction, encode, legal

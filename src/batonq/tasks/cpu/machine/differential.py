@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from jaxtyping import UInt32
 
-from batonq.tasks.cpu.extra import need
+from batonq.base.extras import need
 from batonq.tasks.cpu.machine import symbolic
 from batonq.tasks.cpu.machine.emulator import emulate
 from batonq.tasks.cpu.machine.interpreter import run

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import UInt32
 
 from batonq.base.errors import DataError
-from batonq.tasks.cpu.extra import need
+from batonq.base.extras import need
 from batonq.tasks.cpu.machine.encoding import disassembled, machine_code
 from batonq.tasks.cpu.machine.program import Instruction, validity
 from batonq.tasks.cpu.machine.words import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from batonq.tasks.cpu.extra import need
+from batonq.base.extras import need
 from batonq.tasks.cpu.machine.program import Instruction
 from batonq.tasks.cpu.machine.words import FIRST_MEMORY, LOW_BYTES, REGISTERS
 

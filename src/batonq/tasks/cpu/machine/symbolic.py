@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from batonq.base.errors import DataError
-from batonq.tasks.cpu.extra import need
+from batonq.base.extras import need
 from batonq.tasks.cpu.machine.program import Instruction, legal
 from batonq.tasks.cpu.machine.words import FLAGS, N_WORDS, WORDS
 

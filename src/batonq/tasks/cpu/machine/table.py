@@ -26,7 +26,7 @@ from typing import Any, Final
 import numpy as np
 from numba.extending import register_jitable
 
-from batonq.tasks.cpu.extra import need
+from batonq.base.extras import need
 from batonq.tasks.cpu.machine.words import VALID
 
 AGENTS: Final = ("MOV", "ARITH", "LOGIC", "SHIFT", "COND", "MEM")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from typing import TextIO
 
-from batonq.tasks.cpu.extra import need
+from batonq.base.extras import need
 
 
 def answer(text: str, out: TextIO) -> None:

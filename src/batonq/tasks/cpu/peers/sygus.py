@@ -21,8 +21,8 @@ from time import perf_counter
 from typing import Any, Final
 
 from batonq.base.errors import DataError
+from batonq.base.extras import need
 from batonq.tasks.cpu.expression import Expression, to_smt
-from batonq.tasks.cpu.extra import need
 from batonq.tasks.cpu.machine.program import Instruction, Program
 from batonq.tasks.cpu.machine.table import Row
 from batonq.tasks.cpu.peers.attempt import Attempt

@@ -1,0 +1,1 @@
+"""Language models behind one small interface: a request in, a reply out, every call kept."""

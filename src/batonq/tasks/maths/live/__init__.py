@@ -1,0 +1,1 @@
+"""Live language models: the same game, with agents that call real models."""
