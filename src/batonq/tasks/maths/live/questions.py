@@ -5,7 +5,7 @@ The right answer stands beside the question for grading only; no request is made
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -88,7 +88,7 @@ def load_questions(dataset: str, data: Path | None = None, split: str = "test") 
 
 
 def _rows(
-    name: str, data: Path | None, split: str, columns: dict[str, type]
+    name: str, data: Path | None, split: str, columns: Mapping[str, type]
 ) -> list[dict[str, Json]]:
     path = locate(name, data)
     wanted = {"split": str, "idx": int, "question": str, **columns}
