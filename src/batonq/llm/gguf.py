@@ -57,7 +57,7 @@ class GgufModel:
             "seed": request.seed,
             "cache_prompt": True,  # what two prompts begin with alike is read once
             "logprobs": True,
-            "top_logprobs": request.alternatives,
+            "top_logprobs": max(1, request.alternatives),  # with 0, llama.cpp tells none at all
         }
         with self._lock:
             server = self._server or self._load()
