@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import re
 import threading
 import time
@@ -13,6 +12,7 @@ from typing import Any, Final
 from batonq.base.errors import CallError, DataError
 from batonq.base.extras import need
 from batonq.base.files import Json
+from batonq.llm.completion import read_reply
 from batonq.llm.request import Reply, Request
 
 CONTEXT: Final = 2048  # tokens of prompt and reply together
@@ -67,7 +67,10 @@ class GgufModel:
             except Exception as error:  # the binding raises whatever the engine throws
                 raise CallError(f"{self.path}: the model failed ({error})") from error
             seconds = time.perf_counter() - start
-        return _reply(answer, seconds, request.alternatives, self.path)
+        try:
+            return read_reply(answer, request, seconds)
+        except ValueError as error:
+            raise CallError(f"{self.path}: the model's answer {error}") from error
 
     def close(self) -> None:
         """Let go of the model's memory."""
@@ -93,31 +96,6 @@ class GgufModel:
                 "chat model"
             ) from error
         return self._server
-
-
-def _reply(answer: Json, seconds: float, alternatives: int, path: Path) -> Reply:
-    try:
-        choice = answer["choices"][0]
-        tokens = (choice.get("logprobs") or {}).get("content") or []
-        told = tokens[0]["top_logprobs"] if alternatives and tokens else []
-        return Reply(
-            text=str(choice["message"]["content"] or ""),
-            finish=str(choice["finish_reason"]),
-            tokens_in=int(answer["usage"]["prompt_tokens"]),
-            tokens_out=int(answer["usage"]["completion_tokens"]),
-            seconds=seconds,
-            logprobs=tuple(_finite(token["logprob"]) for token in tokens),
-            first=tuple((str(one["token"]), _finite(one["logprob"])) for one in told),
-        )
-    except (KeyError, IndexError, TypeError, ValueError) as error:
-        raise CallError(
-            f"{path}: the model's answer is not as expected ({error!r}: {str(answer)[:200]})"
-        ) from error
-
-
-def _finite(value: float) -> float:
-    """A log-probability as a finite number, rounded: JSON has no infinity."""
-    return round(float(value), 5) if math.isfinite(value) else -1e4
 
 
 def _checksum(path: Path) -> str:
