@@ -29,6 +29,9 @@ _REASON: Final = 200  # characters
 _START: Final = 60.0  # seconds on the wall clock for Python to start, on a loaded machine
 
 
+Command = Callable[[Limits, int], Sequence[str]]  # of the limits and the number of programs
+
+
 @dataclass(frozen=True)
 class Ran:
     """How a program ended.
@@ -40,9 +43,6 @@ class Ran:
 
     value: float | None
     reason: str = ""
-
-
-Command = Callable[[Limits, int], Sequence[str]]
 
 
 def confined(limits: Limits, programs: int) -> Sequence[str]:
@@ -87,10 +87,10 @@ def _process(command: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
         try:
             said = _exchange(child, None, _START)
             if not isinstance(said, dict) or said.get("ready") is not True:
-                reason = said.get("reason") if isinstance(said, dict) else None
+                reason = _plain(said.get("reason")) if isinstance(said, dict) else ""
                 raise DataError(
                     "programs: this system does not confine the process they would run in "
-                    f"({_plain(reason) or 'it did not start'}); they run on Linux only"
+                    f"({reason or 'it did not start'}); run them on Linux, within its limits"
                 )
             yield child
         finally:

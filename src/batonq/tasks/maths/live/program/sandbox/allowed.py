@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import unicodedata  # noqa: F401 - the parser imports it for names such as ｅｖａｌ: no longer possible then
 from collections.abc import Iterator
 from typing import Final
 
@@ -56,7 +57,8 @@ def parse(source: str, limits: Limits) -> ast.Module:
     try:
         tree = ast.parse(source)
     except SyntaxError as error:
-        raise ProgramError(f"line {error.lineno} of the program is not Python") from None
+        where = f"line {error.lineno} of the program" if error.lineno else "the program"
+        raise ProgramError(f"{where} is not Python") from None
     except (ValueError, MemoryError, RecursionError):  # null bytes, surrogates, deep nesting
         raise ProgramError("the program cannot be read as Python") from None
     bound = set(FUNCTIONS) | {NAME}
@@ -70,7 +72,7 @@ def parse(source: str, limits: Limits) -> ast.Module:
         raise ProgramError("the program gives 'print' another meaning")
     for name in used:
         if name.id not in bound:
-            raise ProgramError(f"line {name.lineno} uses '{name.id}', which is not allowed")
+            raise ProgramError(f"line {name.lineno} uses '{name.id}', which it does not define")
     return tree
 
 
@@ -94,12 +96,13 @@ def stored_names(function: ast.FunctionDef) -> frozenset[str]:
 
 
 def _walk(tree: ast.Module) -> Iterator[ast.AST]:
-    # With a list of its own: a deep tree must not use up the stack.
-    waiting: list[ast.AST] = list(tree.body)
+    """Go through a program in the order in which it is written, so that the first fault is told."""
+    # With a list of what is still to come: a deep tree must not use up the stack.
+    waiting: list[ast.AST] = list(reversed(tree.body))
     while waiting:
         node = waiting.pop()
         yield node
-        waiting.extend(_parts(node))
+        waiting.extend(reversed(_parts(node)))
 
 
 def _parts(node: ast.AST) -> list[ast.AST]:

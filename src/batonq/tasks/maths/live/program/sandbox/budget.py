@@ -21,7 +21,7 @@ class Budget:
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.left = limits.steps
-        self.bits = int(limits.digits * math.log2(10))
+        self.bits = math.ceil(limits.digits * math.log2(10))
 
     def spend(self, steps: int = 1) -> None:
         """Take steps off what is left.

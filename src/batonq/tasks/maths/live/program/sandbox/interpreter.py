@@ -5,46 +5,17 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 from .allowed import NAME, is_print, parse, stored_names
 from .budget import Budget, ProgramError
 from .functions import FUNCTIONS, call
 from .limits import Limits
+from .scope import MISSING, Function, Scope, find, looked_up
 from .values import arithmetic, compare, gather, index, items, key, number, put
 
 SOLVE: Final = "solve"
-_MISSING: Final = object()
-
-
-@dataclass
-class Scope:
-    """The names of a function, of a comprehension, or of the whole program.
-
-    Attributes:
-        budget: of the program.
-        local: names that are looked up here and nowhere else.
-        outer: where other names are looked up; None for the whole program.
-        depth: calls of functions that led here.
-        values: what the names stand for.
-    """
-
-    budget: Budget
-    local: frozenset[str] = frozenset()
-    outer: Scope | None = None
-    depth: int = 0
-    values: dict[str, object] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, eq=False)
-class Function:
-    """A function of the program: what it is, its arguments' defaults, and where it was defined."""
-
-    node: ast.FunctionDef
-    defaults: tuple[object, ...]
-    scope: Scope
-    local: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -135,7 +106,7 @@ def _augmented(node: ast.AugAssign, scope: Scope) -> None:
         old = index(holder, place)
         put(holder, place, _changed(kind, old, _evaluate(node.value, scope), scope), scope.budget)
     elif isinstance(target, ast.Name):
-        old = _find(target.id, scope)
+        old = find(target.id, scope)
         scope.values[target.id] = _changed(kind, old, _evaluate(node.value, scope), scope)
 
 
@@ -224,29 +195,7 @@ def _constant(node: ast.Constant, _: Scope) -> object:
 
 
 def _name(node: ast.Name, scope: Scope) -> object:
-    return _find(node.id, scope)
-
-
-def _find(name: str, scope: Scope) -> object:
-    """What a name stands for, here or further out.
-
-    Raises:
-        ProgramError: if it has no value, or is one of the functions that can only be called.
-    """
-    value = _looked_up(name, scope)
-    if value is _MISSING:
-        raise ProgramError(f"the program uses '{name}' without giving it a value")
-    return value
-
-
-def _looked_up(name: str, scope: Scope | None) -> object:
-    while scope is not None:
-        if name in scope.values:
-            return scope.values[name]
-        if name in scope.local:
-            raise ProgramError(f"the program uses '{name}' before giving it a value")
-        scope = scope.outer
-    return _MISSING
+    return find(node.id, scope)
 
 
 def _logic(node: ast.BoolOp, scope: Scope) -> object:
@@ -357,12 +306,12 @@ def _call(node: ast.Call, scope: Scope) -> object:
         return None
     assert isinstance(node.func, ast.Name)  # noqa: S101 - nothing else is allowed
     name = node.func.id
-    function = _looked_up(name, scope)
+    function = looked_up(name, scope)
     given = [_evaluate(one, scope) for one in node.args]
     named = {str(one.arg): _evaluate(one.value, scope) for one in node.keywords}
     if isinstance(function, Function):
         return _call_function(function, given, named, scope)
-    if function is not _MISSING or name not in FUNCTIONS:
+    if function is not MISSING or name not in FUNCTIONS:
         raise ProgramError(f"the program calls '{name}', which is not a function")
     if named:
         raise ProgramError(f"the program calls {name}() with '{next(iter(named))}='")

@@ -26,7 +26,7 @@ def main(settings: str, programs: int) -> None:
         from .confine import allow_time, confine  # where there is no `resource`, that is said
 
         confine(limits, programs)
-    except (ImportError, OSError, ValueError) as error:
+    except (ImportError, OSError, ValueError, OverflowError) as error:
         _say({"ready": False, "reason": f"{error}"[:_REASON]})
         return
     sys.setrecursionlimit(_RECURSION)

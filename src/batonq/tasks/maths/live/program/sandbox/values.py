@@ -7,6 +7,7 @@ ranges, and the program's own functions, on which nothing can be done but to cal
 from __future__ import annotations
 
 import ast
+import math
 import operator
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
@@ -198,12 +199,12 @@ def _pay(length: int, budget: Budget) -> None:
 
 def _check_size(kind: type[ast.operator], left: int, right: int, budget: Budget) -> None:
     """Refuse a product or a power of integers that would be too long, before there is one."""
-    bits = 0
+    bits = 0.0
     if kind is ast.Mult:
         bits = left.bit_length() + right.bit_length() - 1
-    elif kind is ast.Pow and right > 0:
-        bits = max(abs(left) - 1, 0).bit_length() * right
-    if bits > budget.bits + 1:
+    elif kind is ast.Pow and right > 0 and abs(left) > 1:
+        bits = right if right > budget.bits else math.log2(abs(left)) * right
+    if bits > budget.bits:
         raise ProgramError(f"a number in the program has more than {budget.limits.digits} digits")
 
 
