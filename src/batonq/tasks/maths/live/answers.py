@@ -167,11 +167,9 @@ def read_chunks(paths: Sequence[Path]) -> tuple[dict[str, Model], list[Answer]]:
 
 def _row(answer: Answer) -> Json:
     told = {**vars(answer), "model": answer.call.model, "prompt": answer.call.prompt}
-    told["checks"] = answer.call.checks
+    told["checks"] = answer.call.checks or None
     del told["call"]
-    return {
-        name: value for name, value in told.items() if value not in (None, "") or name == "text"
-    }
+    return {name: value for name, value in told.items() if value is not None}
 
 
 def _answer(row: dict[str, Json]) -> Answer:
