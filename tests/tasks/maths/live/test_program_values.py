@@ -216,7 +216,8 @@ NO_NUMBER = {
     "def solve():\n    assert 1 > 2\n    return 3": "asserts",
     "return 3": "outside a function",
     "def solve():\n    break\n    return 3": "in none",
-    "```python\ndef solve():\n    total = 3 +": "not Python",
+    "```python\ndef solve():\n    total = 3 +\n": "not Python",
+    "```python\ndef solve():\n    total = 120\n    return 12": "not a number",  # cut off: no return
 }
 
 

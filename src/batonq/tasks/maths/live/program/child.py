@@ -21,7 +21,7 @@ from batonq.tasks.maths.live.program.sandbox.limits import Limits
 
 _FOLDER: Final = str(Path(__file__).parent)
 _MAIN: Final = (
-    "import sys; sys.path.insert(0, sys.argv[1]); "
+    "import sys; sys.path.append(sys.argv[1]); "
     "from sandbox.serve import main; main(sys.argv[2], int(sys.argv[3]))"
 )
 _LONGEST: Final = 4096  # bytes of a line that it writes

@@ -1,8 +1,9 @@
 """Run the programs in models' replies: a number, or the reason why there is none.
 
-A program is never given to Python to run. In a process that can open no file, no connection and no
-other process, it is parsed, refused if it holds anything but the allowed parts (`sandbox/allowed`),
-and walked with a budget of steps, while the system bounds the process's memory and time.
+A program is never given to Python to run. In a process that can open no file and no connection and
+start no other process, it is parsed, refused if it holds anything but the allowed parts
+(`sandbox/allowed.py`), and walked with a budget of steps, while the system bounds the process's
+memory and time.
 """
 
 from __future__ import annotations

@@ -1,4 +1,10 @@
-"""Takes from this process all that a program could do harm with, before it reads one."""
+"""Takes from this process what a program could do harm with, before it reads one.
+
+This is the second wall: the first is that no program is ever given to Python to run. It keeps the
+process from opening files and connections, from starting others, and to its memory and time. What
+needs no open file, such as removing one by its name, it does not stop where this is an ordinary
+user's process; root's gives up its rights.
+"""
 
 from __future__ import annotations
 
