@@ -177,9 +177,12 @@ ESCAPES: dict[str, tuple[str, str]] = {
     # the parser
     "parentheses": (nested("(", ")", 4000), "Python"),
     "brackets": (nested("[", "]", 250), "Python"),
-    "minus signs": (nested("-", "", 9000), "P"),
-    "chained power": (nested("2**", "", 3000), "P"),
-    "nested blocks": ("".join(" " * n + "if 1:\n" for n in range(130)) + " " * 130 + "x = 1", "P"),
+    "minus signs": (nested("-", "", 9000), "Python"),
+    "chained power": (nested("2**", "", 3000), "Python"),
+    "nested blocks": (
+        "".join(" " * n + "if 1:\n" for n in range(130)) + " " * 130 + "x = 1",
+        "Python",
+    ),
     "null byte": (HONEST + "\x00", "Python"),
     "surrogate": (HONEST + "\n# \ud800", "Python"),
     "surrogate in a string": (body("x = '\udc00'"), "Python"),
