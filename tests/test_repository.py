@@ -112,7 +112,7 @@ def test_every_import_is_declared_and_every_dependency_imported() -> None:
         for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 imported |= {alias.name.partition(".")[0] for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.module:
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 imported.add(node.module.partition(".")[0])
             elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "need":
                 first = node.args[0]  # a module of an extra, imported when it is needed
