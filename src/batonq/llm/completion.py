@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -11,6 +12,7 @@ from batonq.base.files import Json
 from batonq.llm.request import ENDED, Reply, Request
 
 DONE: Final = "[DONE]"  # the last event of a stream
+_LINE: Final = re.compile(r"\r\n|\n|\r")  # a text may hold what Python takes for more line ends
 _CHARACTERS: Final = 4  # in a token, where a server counts none
 _IMPOSSIBLE: Final = -1e4  # stands for a log-probability of minus infinity: JSON has none
 
@@ -43,7 +45,7 @@ def read_reply(answer: Json, request: Request, seconds: float) -> Reply:
             logprobs=tuple(_finite(token["logprob"]) for token in tokens),
             first=tuple((_text(one["token"]), _finite(one["logprob"])) for one in told),
         )
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ValueError(f"is no chat completion ({error!r}): {str(answer)[:200]}") from error
 
 
@@ -68,7 +70,7 @@ def join_stream(stream: str) -> Json:
             if piece.get("error"):
                 raise ValueError(f"the server stopped with {str(piece['error'])[:200]}")
             usage = piece.get("usage") or usage
-            for choice in piece.get("choices", ()):
+            for choice in piece.get("choices") or ():
                 text.append(choice.get("delta", {}).get("content") or "")
                 tokens += (choice.get("logprobs") or {}).get("content") or []
                 finish = choice.get("finish_reason") or finish
@@ -85,7 +87,7 @@ def estimate(characters: int) -> int:
 def _events(stream: str) -> Iterator[str]:
     """The data of each server-sent event; comments and other fields are left out."""
     data: list[str] = []
-    for line in [*stream.splitlines(), ""]:
+    for line in [*_LINE.split(stream), ""]:
         if line.startswith("data:"):
             data.append(line.removeprefix("data:").removeprefix(" "))
         elif not line and data:

@@ -135,9 +135,9 @@ class Endpoint:
             "temperature": request.temperature,
             "seed": request.seed,
             "logprobs": True,
+            # With 0, some servers tell no log-probability at all.
+            "top_logprobs": min(max(1, request.alternatives), _MOST_ALTERNATIVES),
         }
-        if request.alternatives:
-            body["top_logprobs"] = min(request.alternatives, _MOST_ALTERNATIVES)
         if self._stream:
             body |= {"stream": True, "stream_options": {"include_usage": True}}
         dropped = {field for name in self._without for field in _OPTIONAL.get(name, ())}

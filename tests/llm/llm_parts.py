@@ -1,0 +1,40 @@
+"""Parts that several tests of language models use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from batonq.llm.endpoint import Endpoint
+from batonq.llm.prices import Price
+from batonq.llm.request import Request
+from batonq.llm.retry import Clock
+
+MODEL = "some-model"
+CENTS = Price(MODEL, input=100.0, output=1000.0, unit="US cents", date="none", source="test")
+
+
+@dataclass
+class Waits:
+    """Time that passes only where somebody sleeps, and chance that always draws the same."""
+
+    drawn: float = 0.5
+    slept: list[float] = field(default_factory=list)
+
+    def clock(self) -> Clock:
+        """A clock of it."""
+        return Clock(
+            now=lambda: 1.8e9 + sum(self.slept),
+            passed=lambda: sum(self.slept),
+            sleep=self.slept.append,
+            draw=lambda: self.drawn,
+        )
+
+
+def request(prompt: str = "What is 6 times 7?", **fields: object) -> Request:
+    """A request of `MODEL`."""
+    return Request(**{"model": MODEL, "system": "", "prompt": prompt, "max_tokens": 16} | fields)
+
+
+def endpoint(url: str, waits: Waits | None = None, **options: object) -> Endpoint:
+    """An endpoint whose waits take no time."""
+    return Endpoint(url, MODEL, clock=(waits or Waits()).clock(), **options)
