@@ -299,6 +299,25 @@ def test_another_tag_begins_anew(publisher: Publisher, host: str, tmp_path: Path
     assert publisher.asked[1:] == [("bytes=1000-", '"one"'), ("bytes=500-", '"two"')]
 
 
+def test_a_tag_is_forgotten_with_the_bytes_it_named(
+    publisher: Publisher, host: str, tmp_path: Path
+) -> None:
+    publisher.cut = 1000
+    for publisher.ranges, publisher.tag in ((True, '"one"'), (False, None), (True, '"one"')):
+        with pytest.raises(DataError, match="bytes are here"):
+            fetch(MODEL, tmp_path, host=host)
+    assert publisher.asked == [(None, None), ("bytes=1000-", '"one"'), ("bytes=1000-", None)]
+
+
+def test_an_answer_of_unknown_length_that_ends_early_is_kept(
+    publisher: Publisher, host: str, tmp_path: Path
+) -> None:
+    publisher.length_told, publisher.cut = False, 1000
+    with pytest.raises(DataError, match="the server ended early; 1,000 bytes are here"):
+        fetch(MODEL, tmp_path, host=host)
+    assert visible(tmp_path)["model.gguf.part"] == CONTENT[:1000]
+
+
 def test_a_server_without_ranges_begins_anew(
     publisher: Publisher, host: str, tmp_path: Path
 ) -> None:
@@ -377,9 +396,11 @@ def test_more_than_stated_is_refused_while_it_comes(
     publisher: Publisher, host: str, tmp_path: Path
 ) -> None:
     publisher.content, publisher.length_told = CONTENT + b"!", False
+    seen: list[int] = []
     with pytest.raises(DataError, match="sends more than 300,000 bytes"):
-        fetch(MODEL, tmp_path, host=host)
+        fetch(MODEL, tmp_path, host=host, watch=seen.append)
     assert visible(tmp_path) == {}
+    assert max(seen) <= len(CONTENT)  # the byte too many was not written
 
 
 @pytest.mark.parametrize(
