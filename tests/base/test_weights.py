@@ -475,6 +475,21 @@ def test_no_server_is_told(tmp_path: Path, wrong: str) -> None:
     assert visible(tmp_path) == {}
 
 
+def test_a_server_that_falls_silent_is_given_up(
+    publisher: Publisher, host: str, tmp_path: Path
+) -> None:
+    publisher.hold = threading.Event()
+    try:
+        with (
+            httpx.Client(timeout=httpx.Timeout(60.0, read=0.5)) as client,
+            pytest.raises(DataError, match=r"timed out; (150,000 bytes are here|try again later)"),
+        ):
+            fetch(MODEL, tmp_path, client, host)
+    finally:
+        publisher.hold.set()
+    assert "model.gguf" not in visible(tmp_path)
+
+
 def test_a_password_in_the_address_is_not_told(
     publisher: Publisher, host: str, tmp_path: Path
 ) -> None:
