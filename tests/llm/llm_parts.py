@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 
 from batonq.llm.endpoint import Endpoint
 from batonq.llm.prices import Price
-from batonq.llm.request import Request
+from batonq.llm.request import Reply, Request
 from batonq.llm.retry import Clock
 
 MODEL = "some-model"
@@ -35,6 +37,14 @@ def request(prompt: str = "What is 6 times 7?", **fields: object) -> Request:
     return Request(**{"model": MODEL, "system": "", "prompt": prompt, "max_tokens": 16} | fields)
 
 
-def endpoint(url: str, waits: Waits | None = None, **options: object) -> Endpoint:
+@contextmanager
+def endpoint(url: str, waits: Waits | None = None, **options: object) -> Iterator[Endpoint]:
     """An endpoint whose waits take no time."""
-    return Endpoint(url, MODEL, clock=(waits or Waits()).clock(), **options)
+    with closing(Endpoint(url, MODEL, clock=(waits or Waits()).clock(), **options)) as opened:
+        yield opened
+
+
+def ask(url: str, asked: Request, waits: Waits | None = None, **options: object) -> Reply:
+    """One call of such an endpoint."""
+    with endpoint(url, waits, **options) as opened:
+        return opened.complete(asked)

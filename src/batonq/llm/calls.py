@@ -190,6 +190,8 @@ def _most(request: Request, price: Price) -> float:
 
 def _unit(clients: Sequence[Client], prices: Mapping[str, Price]) -> str:
     models = [client.model for client in clients]
+    if not models:
+        raise DataError("no model is given; give one with --models")
     for model in models:
         if models.count(model) > 1:
             raise DataError(f"the model '{model}' is given twice; give it once")
@@ -198,7 +200,7 @@ def _unit(clients: Sequence[Client], prices: Mapping[str, Price]) -> str:
     units = sorted({prices[model].unit for model in models})
     if len(units) != 1:
         raise DataError(
-            f"the models are priced in {' and '.join(units) or 'nothing'}, which do not add up; "
+            f"the models are priced in {' and '.join(units)}, which do not add up; "
             "give prices in one unit with --prices"
         )
     return units[0]

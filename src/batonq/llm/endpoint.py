@@ -93,10 +93,11 @@ class Endpoint:
         self._patience = patience or Patience()
         self._clock = clock or Clock()
         self._without: frozenset[str] = frozenset()
-        # Proxies of the environment would see what goes unencrypted to this machine.
+        encrypted = self.url.startswith("https:")
         self._client = httpx.Client(
             follow_redirects=False,  # the key is for this host alone
-            trust_env=self.url.startswith("https:"),
+            trust_env=encrypted,  # a proxy would see what goes unencrypted to this machine
+            verify=encrypted,  # reading the certificates takes long
             headers={"accept-encoding": "identity"},
         )
 

@@ -8,6 +8,7 @@ local files by their checksum, and no hosted model: prices of those age, so they
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,9 +73,7 @@ class Prices:
         """
         if model not in self.models:
             raise DataError(
-                f"no price is known for '{model}'; give a file with --prices: "
-                f'{{"unit": "US cents{_PER_MILLION}", "models": {{"{model}": {{"name": "{model}", '
-                '"input": CENTS, "output": CENTS, "date": "YYYY-MM-DD", "source": "WHERE"}}}}'
+                f"no price is known for '{model}'; give a file with --prices: {_example(model)}"
             )
         return self.models[model]
 
@@ -111,6 +110,13 @@ def load_prices(paths: Iterable[Path] = ()) -> Prices:
     return Prices(MappingProxyType(models), MappingProxyType(files))
 
 
+def _example(model: str) -> str:
+    """A price file for a model, but for the figures."""
+    entry = {"name": model, "input": "CENTS", "output": "CENTS"}
+    entry |= {"date": "YYYY-MM-DD", "source": "WHERE"}
+    return json.dumps({"unit": f"US cents{_PER_MILLION}", "models": {model: entry}})
+
+
 def _unit(told: str) -> str:
     if not told.endswith(_PER_MILLION):
         raise ValueError(f"the unit '{told}' is not '...{_PER_MILLION}'")
@@ -119,6 +125,8 @@ def _unit(told: str) -> str:
 
 def _hosted(entry: Mapping[str, Json], unit: str) -> Price:
     passes = int(entry.get("passes", 1))  # how often a call's tokens are paid for
+    if passes < 1:
+        raise ValueError(f"{passes} passes pay for nothing")
     return Price(
         label=str(entry["name"]),
         input=passes * _amount(entry["input"]),

@@ -85,14 +85,14 @@ def insist(attempt: Callable[[float], _T], where: str, patience: Patience, clock
             return attempt(until - clock.passed())
         except AgainError as error:
             failed = error
-        wait = _wait(failed, tried, patience, clock)
-        if tried == patience.attempts or clock.passed() + wait >= until:
-            break
         if failed.wait is not None and failed.wait > patience.told:
             raise CallError(
                 f"{where}: {failed}, and asks to wait {failed.wait:.0f} s; start again after that, "
                 "what is kept is not asked again"
             ) from failed
+        wait = _wait(failed, tried, patience, clock)
+        if tried == patience.attempts or clock.passed() + wait >= until:
+            break
         logger.info("%s: %s; asked again in %.1f s", where, failed, wait)
         clock.sleep(wait)
     raise CallError(
