@@ -45,7 +45,7 @@ REPLY = Reply("42", "stop", 7, 3, 0.5, (-0.25, -1e4), (("4", -0.25), ("\n", -3.0
 
 
 @given(REQUESTS, REPLIES, st.floats(0, 1e9))
-@settings(max_examples=40)
+@settings(max_examples=20)
 def test_what_is_kept_comes_back_equal(tmp_path_factory, asked, reply, cost):
     path = tmp_path_factory.mktemp("cache") / "calls.db"
     with Cache(path) as cache:

@@ -248,6 +248,11 @@ def test_a_model_nobody_answers_for_is_refused(cache):
             calls.ask(request(model="other"))
 
 
+def test_a_prompt_that_is_no_text_is_refused(cache):
+    with endpoint("http://127.0.0.1:9/v1") as one, pytest.raises(DataError, match="is no text"):
+        Calls([one], cache, PRICES).ask(request("half a character: \ud83d"))
+
+
 def test_clients_and_prices_have_to_fit_together(cache):
     other = Price("other", 1.0, 1.0, WEIGHTED, "none", "test", 0.001)
     with (

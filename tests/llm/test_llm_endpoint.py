@@ -205,6 +205,20 @@ def test_the_wait_that_a_server_asks_for_is_kept_to():
     assert waits.slept == [7.0, 30.0, 60.0]  # the clock stands at 08:00:07 when the date is told
 
 
+def test_a_wait_that_one_call_is_told_is_waited_by_all():
+    waits, patience = Waits(), Patience(attempts=1)
+    answers = iter([status(429, "slow down", {"retry-after": "7"}), None, None])
+    with (
+        serving(script=lambda body, nth: next(answers)) as server,
+        endpoint(server.url, waits, patience=patience) as one,
+    ):
+        with pytest.raises(CallError, match="slow down"):
+            one.complete(request("a"))
+        assert one.complete(request("a")).text == "fine"
+        assert one.complete(request("b")).text == "fine"
+    assert waits.slept == [7.0]
+
+
 def test_a_limit_that_lasts_too_long_ends_the_call():
     answer = status(429, "daily limit", {"retry-after": "86400"})
     waits = Waits()

@@ -86,17 +86,19 @@ class Calls:
         Raises:
             CallError: if no usable answer came.
             SpentError: if the call could cost more than is left.
-            DataError: if no client answers for the model, or the cache fails.
+            DataError: if no client answers for the model, the request is no text, or the cache
+                fails.
         """
         if request.model not in self._clients:
             raise DataError(f"nobody answers for '{request.model}'; give it with --models")
+        key = _key(request)
         mine: Future[Kept] = Future()
         with self._change:
-            theirs = self._asked.setdefault(request.key(), mine)
+            theirs = self._asked.setdefault(key, mine)
         if theirs is not mine:
             return self._count(request, replace(theirs.result(), cached=True))
         try:
-            kept = self._cache.find(request) or self._call(request)
+            kept = self._cache.find(request) or self._call(key, request)
         except BaseException as error:
             mine.set_exception(error)
             raise
@@ -104,7 +106,7 @@ class Calls:
             mine.set_result(kept)
         finally:
             with self._change:
-                del self._asked[request.key()]
+                del self._asked[key]
         return self._count(request, kept)
 
     def spent(self) -> float:
@@ -132,9 +134,9 @@ class Calls:
     ) -> None:
         self.close()
 
-    def _call(self, request: Request) -> Kept:
+    def _call(self, key: str, request: Request) -> Kept:
         price = self._prices[request.model]
-        with self._within_limit(request.key(), _most(request, price)):
+        with self._within_limit(key, _most(request, price)):
             reply = self._clients[request.model].complete(request)
             kept = Kept(reply, price.cost(reply.tokens_in, reply.tokens_out), self.unit)
             self._cache.keep(request, kept)
@@ -180,6 +182,15 @@ class Calls:
                     seconds=usage.seconds + kept.reply.seconds,
                 )
         return kept
+
+
+def _key(request: Request) -> str:
+    try:
+        return request.key()
+    except UnicodeEncodeError as error:  # JSON can name half a character, and nothing can send it
+        raise DataError(
+            f"a prompt for '{request.model}' is no text ({error}); mend its question"
+        ) from error
 
 
 def _most(request: Request, price: Price) -> float:

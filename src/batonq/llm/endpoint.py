@@ -93,6 +93,7 @@ class Endpoint:
         self._patience = patience or Patience()
         self._clock = clock or Clock()
         self._without: frozenset[str] = frozenset()
+        self._rest_until = 0.0  # on `passed`; what one call is told to wait, all wait
         encrypted = self.url.startswith("https:")
         self._client = httpx.Client(
             follow_redirects=False,  # the key is for this host alone
@@ -112,6 +113,9 @@ class Endpoint:
 
     def _attempt(self, request: Request, left: float) -> Reply:
         until = self._clock.passed() + left
+        rest = self._rest_until - self._clock.passed()
+        if rest > 0:
+            self._clock.sleep(rest)
         while True:
             start = self._clock.passed()
             body = self._body(request)
@@ -187,6 +191,8 @@ class Endpoint:
         where = f"{self.model} at {self.url}"
         if (status in _AGAIN or status >= 500) and _NO_CREDIT not in answer.text:
             wait = told_wait(answer.headers, self._clock.now())
+            if wait is not None and wait <= self._patience.told:
+                self._rest_until = max(self._rest_until, self._clock.passed() + wait)
             raise AgainError(f"the server answered {status} ({said})", wait)
         if 300 <= status < 400:
             raise CallError(f"{where}: sends to another address ({status}); give that one instead")
