@@ -54,6 +54,7 @@ class Server:
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else every kept connection waits 40 ms an answer
     server: Any
 
     def do_POST(self) -> None:
