@@ -21,6 +21,7 @@ from batonq.tasks.maths.extract import extract, numbers_in
 from batonq.tasks.maths.features import NAMES, private_features
 from batonq.tasks.maths.prices import Price, Prices, Prompt, call_cost, call_tokens, load_prices
 
+CENTS = "US cents"
 PARSES = ("extracted", "source")
 DATASETS = ("gsm8k", "mmlu", "generated")
 LETTERS = "ABCD"
@@ -33,7 +34,7 @@ class Board:
     """Recorded attempts: Q questions by C calls.
 
     Attributes:
-        dataset: "gsm8k", "mmlu" or "generated".
+        dataset: "gsm8k", "mmlu", "mathqa" or "generated".
         parse: "extracted" (the project's reader, which never sees the right answer) or "source"
             (what the source's own crude reading gave).
         models: short model name of each call.
@@ -44,10 +45,13 @@ class Board:
             (relative 1e-6), counted from 0; -1 where no answer was read (an abstention).
         plain: whether the answer is a positive integer (of a letter: always).
         right: whether the answer is the right one (relative 1e-6).
-        cost: US cents of the call, from the price file.
-        tokens: estimated tokens that went in and came out.
+        cost: of the call, in `unit`; cents are from the price file.
+        tokens: that went in and came out; of answers recorded by others, estimated.
         private: what only the asked agent knows, named in `private_names`; see `features`.
         private_names: names of the private features.
+        unit: of the cost.
+        seconds: what each call took, measured; None where nobody measured it.
+        needs: of each call, the call whose attempt it checks; -1 for none. Empty: no checks.
     """
 
     dataset: str
@@ -63,11 +67,18 @@ class Board:
     tokens: Int[np.ndarray, "question call"]
     private: Float[np.ndarray, "question call feature"]
     private_names: tuple[str, ...]
+    unit: str = CENTS
+    seconds: Float[np.ndarray, "question call"] | None = None
+    needs: tuple[int, ...] = ()
 
     def only(
         self, calls: Sequence[int] | None = None, questions: Sequence[int] | None = None
     ) -> Board:
-        """Return the board of some calls and questions, in the order given (None: all)."""
+        """Return the board of some calls and questions, in the order given (None: all).
+
+        Raises:
+            DataError: if a check is taken without the call it checks.
+        """
         c = np.arange(len(self.models)) if calls is None else np.asarray(calls, dtype=np.intp)
         q = np.arange(len(self.questions)) if questions is None else np.asarray(questions, np.intp)
         grid = np.ix_(q, c)
@@ -83,7 +94,24 @@ class Board:
             cost=self.cost[grid],
             tokens=self.tokens[grid],
             private=self.private[grid],
+            seconds=None if self.seconds is None else self.seconds[grid],
+            needs=self._renumbered(c.tolist()),
         )
+
+    @property
+    def solvers(self) -> tuple[int, ...]:
+        """The calls that solve: all but the checks."""
+        calls = range(len(self.models))
+        return tuple(call for call in calls if not self.needs or self.needs[call] < 0)
+
+    def _renumbered(self, calls: list[int]) -> tuple[int, ...]:
+        """What each of these calls needs, by its place among them."""
+        needed = [self.needs[call] for call in calls] if self.needs else []
+        missing = [call for call in needed if call >= 0 and call not in calls]
+        if missing:
+            name = f"{self.models[missing[0]]}/{self.prompts[missing[0]]}"
+            raise DataError(f"{self.dataset}: a check of {name} is taken without that call; add it")
+        return tuple(-1 if call < 0 else calls.index(call) for call in needed)
 
     def call(self, model: str, prompt: str) -> int:
         """Return the index of a call.
@@ -194,7 +222,7 @@ def make_board(
         subjects=tuple(subjects),
         answer=answer_classes(values),
         plain=plain,
-        right=_same(values, np.broadcast_to(gold[:, None], shape)),
+        right=same_answer(values, np.broadcast_to(gold[:, None], shape)),
         cost=cost,
         tokens=count,
         private=private,
@@ -209,7 +237,7 @@ def answer_classes(values: Float[np.ndarray, "question call"]) -> Int[np.ndarray
     for call in range(values.shape[1]):
         column = values[:, call]
         for earlier in range(call):
-            same = _same(column, values[:, earlier]) & (classes[:, call] < 0)
+            same = same_answer(column, values[:, earlier]) & (classes[:, call] < 0)
             classes[same, call] = classes[same, earlier]
         new = (classes[:, call] < 0) & ~np.isnan(column)
         classes[new, call] = fresh[new]
@@ -217,9 +245,10 @@ def answer_classes(values: Float[np.ndarray, "question call"]) -> Int[np.ndarray
     return classes
 
 
-def _same(
+def same_answer(
     first: Float[np.ndarray, "*shape"], second: Float[np.ndarray, "*shape"]
 ) -> Bool[np.ndarray, "*shape"]:
+    """Return where two answers are the same (relative 1e-6); NaN is the same as nothing."""
     scale = np.maximum(np.abs(first), np.abs(second))
     return np.asarray(np.abs(first - second) <= _TOLERANCE * scale)
 

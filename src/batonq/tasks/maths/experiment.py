@@ -9,6 +9,7 @@ from batonq.base.data import content_sha256, locate
 from batonq.base.files import Json
 from batonq.study.experiment import Cell, Experiment, Summary
 from batonq.tasks.maths import drift, drift_summary, fold, summary
+from batonq.tasks.maths.live.recorded import recorded_files
 from batonq.tasks.maths.options import MathsOptions
 
 NAME: Final = "maths"
@@ -16,6 +17,12 @@ FILES: Final = {  # what the results of a data set depend on, named by their che
     "gsm8k": ("gsm8k", "recorded_gsm8k"),
     "mmlu": ("mmlu_math", "recorded_mmlu_math"),
     "generated": (),
+}
+QUESTIONS: Final = {  # the same for the pool `local`, beside the recorded answers
+    "gsm8k": ("gsm8k",),
+    "mmlu": ("mmlu_math",),
+    "generated": (),
+    "mathqa": ("mathqa",),
 }
 
 
@@ -28,12 +35,21 @@ def experiment(options: MathsOptions) -> Experiment:
     shared = {
         **options.to_json(),
         "data": None if options.data is None else str(options.data),
+        "recorded": None if options.recorded is None else str(options.recorded),
     }
     cells = (
         _drift_cells(options, shared) if options.scenario == "drift" else _folds(options, shared)
     )
-    files = {name: content_sha256(locate(name, options.data)) for name in FILES[options.dataset]}
-    return Experiment(NAME, {**options.to_json(), "files": files}, cells, run_cell, summarise)
+    config = {**options.to_json(), "files": _checksums(options)}
+    return Experiment(NAME, config, cells, run_cell, summarise)
+
+
+def _checksums(options: MathsOptions) -> dict[str, str]:
+    names = (QUESTIONS if options.local else FILES)[options.dataset]
+    files = {name: locate(name, options.data) for name in names}
+    if options.local:
+        files |= {path.name: path for path in recorded_files(options.dataset, options.recorded)}
+    return {name: content_sha256(path) for name, path in files.items()}
 
 
 def _folds(options: MathsOptions, shared: Mapping[str, Json]) -> list[Cell]:

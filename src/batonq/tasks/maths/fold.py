@@ -29,10 +29,12 @@ from batonq.tasks.maths.learners import (
     prepare,
     taught_by,
 )
+from batonq.tasks.maths.live.recorded import recorded_board
 from batonq.tasks.maths.peers import PEERS
 from batonq.tasks.maths.peers.outcome import Outcome
+from batonq.tasks.maths.peers.votes import Last
 from batonq.tasks.maths.pools import columns, pool_named
-from batonq.tasks.maths.records import Key, pack_all
+from batonq.tasks.maths.records import SINGLE, Key, pack_all
 from batonq.tasks.maths.replay import Replay, compile_replay
 from batonq.tasks.maths.rollout import flow, play, random_moves
 
@@ -46,11 +48,25 @@ def read_board(dataset: str, data: str | None, parse: str, seed: int) -> Board:
     return load_board(dataset, data=None if data is None else Path(data), parse=parse, seed=seed)
 
 
+@lru_cache(maxsize=2)
+def read_recorded(dataset: str, data: str | None, folder: str | None) -> Board:
+    """The board of recorded answers of local models, kept likewise."""
+    places = (None if path is None else Path(path) for path in (data, folder))
+    return recorded_board(dataset, *places)
+
+
 def pool_board(config: Mapping[str, Json]) -> tuple[Board, Replay]:
-    """The calls of a cell's pool, as the peers and as the learners take them."""
-    board = read_board(config["dataset"], config["data"], config["parse"], config["seed"])
+    """The calls of a cell's pool, as the peers and as the learners take them.
+
+    Peers are not made for checks: they have the calls that solve.
+    """
     pool = pool_named(config["dataset"], config["pool"])
-    return board.only(columns(board, pool)), compile_replay(board, pool)
+    if pool.local:
+        board = read_recorded(config["dataset"], config["data"], config["recorded"])
+    else:
+        board = read_board(config["dataset"], config["data"], config["parse"], config["seed"])
+    chosen = board.only(columns(board, pool))
+    return chosen.only(chosen.solvers), compile_replay(board, pool)
 
 
 def run_fold(config: Mapping[str, Json]) -> Json:
@@ -71,10 +87,13 @@ def run_fold(config: Mapping[str, Json]) -> Json:
     outcomes |= _peers(board, train, test, prices)
     trained += _rules_in_sample(board, train, prices)
     outcomes |= _random(replay, test, main, config)
+    if pool_named(config["dataset"], config["pool"]).local:
+        outcomes |= singles(board, test)
     graph = flow(replay, learn(students["icq", main], config["reported"][0]).move, test)
     return {
         "pool": config["pool"],
         "parse": config["parse"],
+        "unit": board.unit,
         "fold": config["fold"],
         "questions": test.tolist(),
         "subjects": [board.subjects[question] for question in test],
@@ -191,3 +210,11 @@ def _random(
     moves = random_moves(replay, generator(config["seed"], 1, config["fold"]))
     outcome = play(replay, moves, test)
     return {Key("random", interface, price): outcome for price in config["lambda"]}
+
+
+def singles(board: Board, test: Int[np.ndarray, " row"]) -> dict[Key, Outcome]:
+    """What always asking one call comes to, of each call, whatever the price."""
+    return {
+        Key(SINGLE, f"{model}/{prompt}", 0.0): Last((call,)).play(board, test)
+        for call, (model, prompt) in enumerate(zip(board.models, board.prompts, strict=True))
+    }

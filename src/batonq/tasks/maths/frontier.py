@@ -16,6 +16,7 @@ from jaxtyping import Float, Int
 from batonq.study.intervals import over_questions
 from batonq.study.rows import Interval
 from batonq.tasks.maths.peers.outcome import Outcome
+from batonq.tasks.maths.statistics import means, together
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Gap:
 
     Attributes:
         policy: index of the other's policy, one that is on its frontier.
-        cost: mean cost of that policy, US cents.
+        cost: mean cost of that policy.
         above: accuracy of the first frontier at that cost less the policy's accuracy, with the
             interval of the paired bootstrap over questions.
     """
@@ -43,19 +44,19 @@ def upper_frontier(
         cost: mean cost of each policy, at least 0.
         accuracy: mean accuracy of each policy.
     """
-    corners: list[int] = []
+    found: list[int] = []
     x, y = 0.0, 0.0
     while True:
         rise = np.asarray(accuracy) - y
         better = np.flatnonzero(rise > 0.0)
         if not len(better):
-            return np.array(corners, np.int64)
+            return np.array(found, np.int64)
         run = np.asarray(cost)[better] - x
         with np.errstate(divide="ignore"):
             slope = rise[better] / np.maximum(run, 0.0)
         steepest = better[slope == slope.max()]
-        corners.append(int(steepest[rise[steepest].argmax()]))
-        x, y = float(cost[corners[-1]]), float(accuracy[corners[-1]])
+        found.append(int(steepest[rise[steepest].argmax()]))
+        x, y = float(cost[found[-1]]), float(accuracy[found[-1]])
 
 
 def frontier_gaps(
@@ -72,19 +73,46 @@ def frontier_gaps(
         second: those of the other's.
         seed: of the resampling.
     """
-    costs, accuracies = _means(first)
-    corners = upper_frontier(costs, accuracies)
     other_costs, other_accuracies = _means(second)
     gaps = []
     for policy in upper_frontier(other_costs, other_accuracies):
-        cost = float(other_costs[policy])
-        mixture, slope = _at(costs[corners], accuracies[corners], cost)
-        values = slope * second[policy].cost - second[policy].right
-        for share, corner in zip(mixture, corners, strict=True):
-            if share > 0.0:
-                values = values + share * (first[corner].right - slope * first[corner].cost)
-        gaps.append(Gap(int(policy), cost, over_questions(values, seed)))
+        values = _frontier_less(first, second[policy])
+        gaps.append(Gap(int(policy), float(other_costs[policy]), over_questions(values, seed)))
     return tuple(gaps)
+
+
+def above_line(policies: Sequence[Outcome], singles: Sequence[Outcome]) -> tuple[Interval, ...]:
+    """Return how far each policy is above the line between single models.
+
+    The line is the frontier of the single calls: what drawing lots between two of them gives at
+    the policy's own cost. Which two, and how often, is chosen on these very questions, which
+    favours the line.
+
+    Args:
+        policies: outcomes of one learner's policies on some questions, such as one per lambda.
+        singles: those of always asking one call, on the same questions.
+
+    Returns:
+        For each policy its accuracy less the line's, with intervals of the paired bootstrap over
+        questions that hold for all policies at once.
+    """
+    return together([means(-_frontier_less(singles, policy)) for policy in policies])
+
+
+def corners(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """Return the outcomes at the corners of their frontier, cheapest first."""
+    return [outcomes[policy] for policy in upper_frontier(*_means(outcomes))]
+
+
+def _frontier_less(first: Sequence[Outcome], policy: Outcome) -> Float[np.ndarray, " question"]:
+    """What each question adds to the first frontier's accuracy less the policy's, at its cost."""
+    mixed = corners(first)
+    shares, slope = _at(*_means(mixed), float(policy.cost.mean()))
+    values: np.ndarray = slope * policy.cost - policy.right
+    for share, one in zip(shares, mixed, strict=True):
+        if share > 0.0:
+            values = values + share * (one.right - slope * one.cost)
+    return values
 
 
 def not_below(gaps: Sequence[Gap]) -> bool:

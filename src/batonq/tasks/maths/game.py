@@ -5,6 +5,9 @@ opens by handing it to a model, and submits an answer last. A model that receive
 work: choose one of its unused prompts. After it has worked it decides once more: work again,
 hand to a model with an unused prompt, or hand to the closer. Nothing is asked twice.
 
+A check is a call that needs another call's attempt: it may be asked only after that one, by an
+agent of its own, and at most one check is made of a question.
+
 Actions are numbered alike for every agent: 0 .. C-1 are the calls (asking for a model, submitting
 that call's answer for the closer), C .. C+M-1 hand to that model, C+M hands to the closer (for the
 closer itself: abstain). So equal numbers mean equal moves, and ties go to the earlier call.
@@ -45,12 +48,14 @@ class Game:
 
     Attributes:
         owner: the model (agent) of each call.
+        needs: the call that must have been asked before each call; -1 for none.
         positions: the first one is the opening.
         following: position each move leads to; -1 where it ends or is not permitted.
         mask: moves the rules permit; whether an attempt has an answer to submit comes on top.
     """
 
     owner: tuple[int, ...]
+    needs: tuple[int, ...]
     positions: tuple[Position, ...]
     following: Int[np.ndarray, "position action"]
     mask: Bool[np.ndarray, "position action"]
@@ -72,16 +77,23 @@ class Game:
 
 
 @cache
-def game(owner: tuple[int, ...]) -> Game:
-    """Lay out the game for calls owned by models `owner` (numbered 0 .. M-1 without gaps)."""
+def game(owner: tuple[int, ...], needs: tuple[int, ...] = ()) -> Game:
+    """Lay out the game.
+
+    Args:
+        owner: the model of each call, numbered 0 .. M-1 without gaps.
+        needs: for each call the call that must have been asked before it, for a check; -1 for
+            none. Empty where no call needs another.
+    """
     n_calls, closer = len(owner), max(owner) + 1
+    needs = needs or (-1,) * n_calls
     start = Position(closer, frozenset(), Stage.OPEN)
-    moves = {start: _moves(start, owner)}
+    moves = {start: _moves(start, owner, needs)}
     waiting = [start]
     while waiting:
         for after in moves[waiting.pop()].values():
             if after is not None and after not in moves:
-                moves[after] = _moves(after, owner)
+                moves[after] = _moves(after, owner, needs)
                 waiting.append(after)
     positions = tuple(sorted(moves, key=_order))
     number = {position: k for k, position in enumerate(positions)}
@@ -92,21 +104,33 @@ def game(owner: tuple[int, ...]) -> Game:
             mask[k, action] = True
             if after is not None:
                 following[k, action] = number[after]
-    return Game(owner, positions, following, mask)
+    return Game(owner, needs, positions, following, mask)
 
 
 def _order(position: Position) -> tuple[int, list[int], int, int]:
     return (len(position.asked), sorted(position.asked), position.stage, position.agent)
 
 
-def _moves(position: Position, owner: Sequence[int]) -> dict[int, Position | None]:
+def open_calls(asked: frozenset[int], needs: Sequence[int]) -> list[int]:
+    """The calls that may be asked next, whoever holds the question."""
+    checked = any(needs[call] >= 0 for call in asked)
+    return [
+        call
+        for call, need in enumerate(needs)
+        if call not in asked and (need < 0 or (need in asked and not checked))
+    ]
+
+
+def _moves(
+    position: Position, owner: Sequence[int], needs: Sequence[int]
+) -> dict[int, Position | None]:
     """The permitted moves and what follows each (None: the end)."""
     n_calls, closer = len(owner), max(owner) + 1
     agent, asked = position.agent, position.asked
     if position.stage == Stage.CLOSE:
         endings: dict[int, Position | None] = dict.fromkeys([*sorted(asked), n_calls + closer])
         return endings
-    unused = [call for call in range(n_calls) if call not in asked]
+    unused = open_calls(asked, needs)
     moves: dict[int, Position | None] = {
         call: Position(agent, asked | {call}, Stage.HAND) for call in unused if owner[call] == agent
     }

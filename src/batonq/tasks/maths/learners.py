@@ -259,7 +259,7 @@ class Policy:
 
 
 def learn(student: Student, price: float) -> Policy:
-    """Learn a policy at the price `price` = lambda (accuracy per US cent)."""
+    """Learn a policy at the price `price` = lambda (accuracy per unit of cost)."""
     replay, method = student.replay, student.method
     layout = replay.game
     shape = (len(layout.positions), replay.n_questions)

@@ -11,13 +11,16 @@ import numpy as np
 from batonq.base.files import Json
 from batonq.study.rows import Interval
 from batonq.study.tables import text
+from batonq.tasks.maths.board import CENTS
+from batonq.tasks.maths.frontier import above_line
 from batonq.tasks.maths.peers.outcome import Outcome
-from batonq.tasks.maths.records import Key
+from batonq.tasks.maths.records import SINGLE, Key
 from batonq.tasks.maths.statistics import Means, means
 
 MARGIN: Final = -0.01  # non-inferior: less than one point lost, with 97.5 % confidence
 BUDGET: Final = 0.95  # of the rule's cost in training, to keep within it on held-out questions
 TRAINED: Final = 0.995  # share of the exact optimum that training has to reach
+ROUNDING: Final = 1e-9  # a lead in accuracy not above it is none
 CENTRALISED: Final = ("centralised_features", "centralised_joint")
 PEERS: Final = (
     "best_single",
@@ -36,7 +39,7 @@ class Line:
     """One line to reach.
 
     Attributes:
-        kind: "non-inferior", "same price", "frontier", "training" or "level".
+        kind: "non-inferior", "same price", "frontier", "training", "level" or "singles".
         price: the lambda it is about; None for all of them.
         what: what is compared.
         figure: the deciding figure.
@@ -67,6 +70,16 @@ class Pooled:
     outcomes: Mapping[Key, Outcome]
     cells: Sequence[Json]
     interface: str
+
+    @property
+    def unit(self) -> str:
+        """Unit of cost."""
+        return str(self.cells[0].get("unit", CENTS))  # folds of earlier versions do not tell it
+
+    @property
+    def singles(self) -> dict[str, Outcome]:
+        """Outcomes of always asking one call, by the call's name; empty where they are not kept."""
+        return {key.interface: one for key, one in self.outcomes.items() if key.learner == SINGLE}
 
     def of(self, learner: str, price: float, interface: str | None = None) -> Outcome:
         """The outcome of a learner behind an interface (the main one), or of a peer."""
@@ -122,7 +135,7 @@ def non_inferior(pooled: Pooled, prices: Sequence[float], rule_price: float) -> 
         difference,
         "lower limit above -0.01, at no more cost",
         _above(difference, MARGIN) and cheaper,
-        f"{_told(icq)}; the rule {_told(rule)}",
+        f"{_told(icq, pooled.unit)}; the rule {_told(rule, pooled.unit)}",
     )
 
 
@@ -137,7 +150,7 @@ def same_price(pooled: Pooled, price: float) -> Line:
         difference,
         "lower limit above -0.01",
         _above(difference, MARGIN),
-        f"{_told(icq)}; the rule {_told(rule)}",
+        f"{_told(icq, pooled.unit)}; the rule {_told(rule, pooled.unit)}",
     )
 
 
@@ -161,6 +174,28 @@ def frontier(pooled: Pooled, prices: Sequence[float]) -> Line:
         "upper limit not below 0 at any lambda",
         high >= 0,
         f"{peer} at lambda {price:g}; {len(PEERS)} peers at {len(prices)} values of lambda",
+    )
+
+
+def between_singles(pooled: Pooled, prices: Sequence[float]) -> Line:
+    """IC-Q against drawing lots between two single models, where it is surest to be above."""
+    singles = list(pooled.singles.values())
+    policies = [pooled.of("icq", price) for price in prices]
+    gaps = above_line(policies, singles)
+    low = [gap.value if gap.low is None else gap.low for gap in gaps]
+    above = sum(one > ROUNDING for one in low)
+    best = int(np.argmax(low))
+    return Line(
+        "singles",
+        prices[best],
+        "accuracy of IC-Q minus that of drawing lots between two single models at the same mean "
+        "cost, where its lower limit is highest",
+        gaps[best],
+        f"lower limit above 0 at some lambda, the {len(prices)} limits holding together",
+        above > 0,
+        f"lambda {prices[best]:g}: {_told(policies[best], pooled.unit)}; the line "
+        f"{policies[best].right.mean() - gaps[best].value:.4f}; above "
+        f"it at {above} of {len(prices)} values of lambda",
     )
 
 
@@ -220,6 +255,7 @@ def all_lines(pooled: Pooled, prices: Sequence[float], reported: Sequence[float]
         *(non_inferior(pooled, prices, price) for price in reported),
         *(same_price(pooled, price) for price in reported),
         frontier(pooled, prices),
+        *([between_singles(pooled, prices)] if pooled.singles else []),
         *(training(pooled, price) for price in reported if has_tables),
         *(level(pooled, price, name) for name in interfaces for price in reported),
     ]
@@ -229,8 +265,8 @@ def _above(figure: Interval, limit: float) -> bool:
     return (figure.value if figure.low is None else figure.low) > limit
 
 
-def _told(outcome: Outcome) -> str:
+def _told(outcome: Outcome, unit: str) -> str:
     return (
-        f"{outcome.right.mean():.4f} at {outcome.cost.mean():.4f} cents, "
+        f"{outcome.right.mean():.4f} at {outcome.cost.mean():.4f} {unit}, "
         f"{outcome.calls.mean():.2f} calls"
     )

@@ -2,6 +2,10 @@
 
 A call is one model under one prompt. Four or five of them keep the number of information states
 in proportion to the questions there are to learn from.
+
+Every data set has the pool `local`: what local models answered live, replayed from its recording.
+It is run by itself, as it counts another unit of cost, and only if it is asked for, unless there
+is no other.
 """
 
 from __future__ import annotations
@@ -18,14 +22,16 @@ class Pool:
     """A named choice of calls.
 
     Attributes:
-        name: `all` or `no4omini`.
+        name: `all`, `no4omini` or `local`.
         calls: (model, prompt) in the order in which ties are settled; empty takes every call.
         reason: why these.
+        local: whether its answers are those of local models, see `live.recorded`.
     """
 
     name: str
     calls: tuple[tuple[str, str], ...]
     reason: str
+    local: bool = False
 
 
 _GSM8K = (
@@ -68,8 +74,20 @@ _MMLU = (
     ),
 )
 _GENERATED = (Pool("all", (), "every simulated solver"),)
+_LOCAL = Pool("local", (), "every call that was recorded live", local=True)
 
-POOLS: Final = {"gsm8k": _GSM8K, "mmlu": _MMLU, "generated": _GENERATED}
+POOLS: Final = {
+    "gsm8k": (*_GSM8K, _LOCAL),
+    "mmlu": (*_MMLU, _LOCAL),
+    "generated": (*_GENERATED, _LOCAL),
+    "mathqa": (_LOCAL,),
+}
+
+
+def usual_pools(dataset: str) -> tuple[str, ...]:
+    """The pools of a data set that are run if none is named."""
+    pools = POOLS[dataset]
+    return tuple(pool.name for pool in pools if not pool.local) or (_LOCAL.name,)
 
 
 def pool_named(dataset: str, name: str) -> Pool:

@@ -10,7 +10,10 @@ import numpy as np
 from batonq.base.files import Json
 from batonq.tasks.maths.peers.outcome import Outcome
 
-MICRO: Final = 1e6  # costs are kept in millionths of a cent
+MICRO: Final = 1e6  # costs are kept in millionths of their unit
+
+
+SINGLE: Final = "single"  # the learner that always asks the one call named as its interface
 
 
 class Key(NamedTuple):
@@ -32,7 +35,7 @@ def pack(outcome: Outcome) -> Json:
 
 
 def unpack(packed: Json) -> Outcome:
-    """The outcome that `pack` packed; costs to a millionth of a cent."""
+    """The outcome that `pack` packed; costs to a millionth of their unit."""
     return Outcome(
         right=np.array([letter == "1" for letter in packed["right"]]),
         cost=np.array(packed["cost"]) / MICRO,

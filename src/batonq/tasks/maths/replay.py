@@ -23,6 +23,8 @@ from batonq.tasks.maths.pools import Pool, columns
 
 GAMMA: Final = 0.99995  # per tick: ten calls of 600 tokens cost half a percent
 TICK: Final = 64  # tokens per primitive step
+GAMMA_TIMED: Final = 0.9999  # per tick of measured time: ten seconds cost .4 percent
+TICK_SECONDS: Final = 0.25  # seconds per primitive step, where they were measured
 CLOSER: Final = "closer"
 
 
@@ -37,10 +39,13 @@ class Replay:
         answer: class of the answer within its question; -1 where none was read.
         plain: the answer is a positive integer (for letters: it is one).
         right: the answer is right.
-        cost: US cents.
-        tokens: estimated tokens.
+        cost: in the board's unit.
+        tokens: that went in and came out.
         private: what only the asked agent knows of its attempt.
-        gamma: discount per tick of `TICK` tokens, in (0, 1].
+        gamma: discount per tick, in (0, 1]: of `TICK_SECONDS` where there are `seconds`, else of
+            `TICK` tokens.
+        seconds: what each call took; None where nobody measured it.
+        needs: of each call, the call it checks; -1 for none. Empty: no checks.
     """
 
     models: tuple[str, ...]
@@ -53,6 +58,8 @@ class Replay:
     tokens: Int[np.ndarray, "question call"]
     private: Float[np.ndarray, "question call feature"]
     gamma: float = GAMMA
+    seconds: Float[np.ndarray, "question call"] | None = None
+    needs: tuple[int, ...] = ()
 
     @property
     def n_questions(self) -> int:
@@ -80,7 +87,7 @@ class Replay:
     @cached_property
     def game(self) -> Game:
         """Positions and moves."""
-        return game(tuple(int(agent) for agent in self.owner))
+        return game(tuple(int(agent) for agent in self.owner), self.needs)
 
     @cached_property
     def parsed(self) -> Bool[np.ndarray, "question call"]:
@@ -97,6 +104,8 @@ class Replay:
     @cached_property
     def ticks(self) -> Int[np.ndarray, "question call"]:
         """Duration of each call in primitive steps."""
+        if self.seconds is not None:
+            return np.maximum(1, np.ceil(self.seconds / TICK_SECONDS)).astype(np.int64)
         return np.asarray(np.maximum(1, -(-self.tokens // TICK)))
 
     @cached_property
@@ -115,21 +124,29 @@ class Replay:
     def only(self, rows: Int[np.ndarray, " row"]) -> Replay:
         """The same calls on some of the questions."""
         kept = ("answer", "plain", "right", "cost", "tokens", "private")
-        return replace(self, **{name: getattr(self, name)[rows] for name in kept})
+        timed = kept if self.seconds is None else (*kept, "seconds")
+        return replace(self, **{name: getattr(self, name)[rows] for name in timed})
 
     def repriced(self, cost: Float[np.ndarray, "question call"]) -> Replay:
         """The same answers at other prices."""
         return replace(self, cost=cost)
 
 
-def compile_replay(board: Board, pool: Pool, gamma: float = GAMMA) -> Replay:
+def compile_replay(board: Board, pool: Pool, gamma: float | None = None) -> Replay:
     """Pick a pool's calls from a board.
+
+    Args:
+        board: the recorded attempts.
+        pool: which calls.
+        gamma: discount per tick; None: `GAMMA_TIMED` where seconds were measured, else `GAMMA`.
 
     Raises:
         DataError: if a call of the pool was not recorded.
     """
     chosen = board.only(columns(board, pool))
     models = tuple(dict.fromkeys(chosen.models))
+    if gamma is None:
+        gamma = GAMMA if chosen.seconds is None else GAMMA_TIMED
     return Replay(
         models=models,
         prompts=chosen.prompts,
@@ -141,23 +158,25 @@ def compile_replay(board: Board, pool: Pool, gamma: float = GAMMA) -> Replay:
         tokens=chosen.tokens,
         private=chosen.private,
         gamma=gamma,
+        seconds=chosen.seconds,
+        needs=chosen.needs,
     )
 
 
 def rewards(replay: Replay, price: float) -> Float[np.ndarray, "state action"]:
-    """Reward of every move: minus lambda x cents for a call, 1 for submitting a right answer.
+    """Reward of every move: minus lambda x cost for a call, 1 for submitting a right answer.
 
     State number = position * Q + question.
 
     Args:
         replay: the recorded answers.
-        price: lambda, in units of one right answer per US cent, at least 0.
+        price: lambda, in right answers per unit of cost, at least 0.
 
     Raises:
         ModelError: if it is negative or no number.
     """
     if not 0 <= price < np.inf:
-        raise ModelError(f"lambda: {price:g} is not a price >= 0; give accuracy per US cent")
+        raise ModelError(f"lambda: {price:g} is not a price >= 0; give accuracy per unit of cost")
     layout, n_calls = replay.game, replay.n_calls
     reward = np.zeros((len(layout.positions), replay.n_questions, layout.n_actions))
     for k, position in enumerate(layout.positions):

@@ -16,6 +16,7 @@ from batonq.study.graph import handoff_graph
 from batonq.study.intervals import over_seeds
 from batonq.study.rows import Interval, Row
 from batonq.study.tables import pivot
+from batonq.tasks.maths.frontier import corners
 from batonq.tasks.maths.interfaces import INTERFACES
 from batonq.tasks.maths.lines import PEERS, Line, Pooled, recovered
 from batonq.tasks.maths.statistics import means
@@ -24,17 +25,18 @@ Place = tuple[str, str]
 Config = Mapping[str, Json]
 YES_NO = {True: "yes", False: "NO"}
 METRICS = ("accuracy", "cost", "calls", "utility")
+LOTS = "line between single models"
 
 
-def results(config: Config, rows: Sequence[Row]) -> Section:
+def results(config: Config, rows: Sequence[Row], unit: str) -> Section:
     """The main table: the reported prices."""
     kept = [
         row for row in rows if row.setting["lambda"] in config["reported"] and row.metric in METRICS
     ]
     text = (
         "Each question was played by learners and peers that had learnt or been chosen on the "
-        f"other {config['folds'] - 1} of {config['folds']} folds. Cost is in US cents; utility is "
-        "accuracy minus lambda times cents. Intervals are 95 %, by paired bootstrap over "
+        f"other {config['folds'] - 1} of {config['folds']} folds. Cost is in {unit}; utility is "
+        "accuracy minus lambda times cost. Intervals are 95 %, by paired bootstrap over "
         "questions. Oracle is the cheapest right call in hindsight: nobody can reach it."
     )
     return Section("Held-out questions", text, (pivot(kept),))
@@ -56,18 +58,18 @@ def to_reach(lines: Mapping[Place, Sequence[Line]]) -> Section:
     return Section("Lines to reach", "", tables)
 
 
-def frontiers(config: Config, rows: Sequence[Row]) -> Section:
-    """Accuracy against cost, one drawing per pool and parse."""
-    places = list(dict.fromkeys((str(r.setting["pool"]), str(r.setting["parse"])) for r in rows))
+def frontiers(config: Config, rows: Sequence[Row], pooled: Mapping[Place, Pooled]) -> Section:
+    """Accuracy against cost, one drawing per pool and parse, and the line between single models."""
     drawings = tuple(
         Drawing(
             f"frontier-{pool}-{parse}",
             f"Accuracy and cost on held-out questions, pool {pool}, answers {parse}: one point per "
-            f"lambda in {', '.join(f'{price:g}' for price in config['lambda'])}.",
-            f"Accuracy against cost in cents of IC-Q and its peers, pool {pool}.",
-            partial(_frontier, [r for r in rows if _place(r) == (pool, parse)]),
+            f"lambda in {', '.join(f'{price:g}' for price in config['lambda'])}."
+            + (f" {LOTS.capitalize()}: what drawing lots gives." if one.singles else ""),
+            f"Accuracy against cost in {one.unit} of IC-Q and its peers, pool {pool}.",
+            partial(_frontier, [r for r in rows if _place(r) == (pool, parse)], one),
         )
-        for pool, parse in places
+        for (pool, parse), one in pooled.items()
     )
     return Section("Accuracy and cost", "", (), drawings)
 
@@ -76,7 +78,7 @@ def _place(row: Row) -> Place:
     return str(row.setting["pool"]), str(row.setting["parse"])
 
 
-def _frontier(rows: Sequence[Row]) -> Figure:
+def _frontier(rows: Sequence[Row], pooled: Pooled) -> Figure:
     points: dict[str, dict[float, dict[str, Interval]]] = {}
     for row in rows:
         if row.value is not None and row.learner in ("icq", "centralised", *PEERS):
@@ -87,7 +89,14 @@ def _frontier(rows: Sequence[Row]) -> Figure:
         learner: [(found["cost"], found["accuracy"]) for found in by_price.values()]
         for learner, by_price in points.items()
     }
-    return figures.frontier(groups, "cost per question (US cents)", "accuracy", log_cost=True)
+    singles = list(pooled.singles.values())
+    if singles:
+        groups[LOTS] = [
+            (means(one.cost).interval(), means(one.right).interval()) for one in corners(singles)
+        ]
+    label = f"cost per question ({pooled.unit})"
+    # Lots give a straight line, and it looks like one on even scales only.
+    return figures.frontier(groups, label, "accuracy", log_cost=not singles)
 
 
 def interfaces(config: Config, pooled: Mapping[Place, Pooled]) -> Section:

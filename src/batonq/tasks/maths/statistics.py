@@ -6,6 +6,7 @@ paired, and a thousand figures take one matrix product.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -17,6 +18,7 @@ from batonq.study.rows import Interval
 
 RESAMPLES: Final = 4000
 TAILS: Final = (0.025, 0.975)
+LEVEL: Final = 0.95
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +50,22 @@ class Means:
         """Value and 95 % percentile interval."""
         low, high = np.quantile(self.resampled, TAILS)
         return Interval(self.value, float(low), float(high), self.count, "questions")
+
+
+def together(some: Sequence[Means]) -> tuple[Interval, ...]:
+    """Intervals that hold for all of the means at once with 95 %.
+
+    Each reaches as many of its own standard errors as the largest deviation among them does in
+    95 % of the resamples; means of the same questions go up and down together, which this uses.
+    """
+    deviation = np.array([one.resampled - one.value for one in some])
+    error = deviation.std(axis=1)
+    scaled = np.abs(deviation) / np.where(error > 0.0, error, 1.0)[:, None]
+    reach = float(np.quantile(scaled.max(axis=0), LEVEL)) * error
+    return tuple(
+        Interval(one.value, one.value - wide, one.value + wide, one.count, "questions")
+        for one, wide in zip(some, reach.tolist(), strict=True)
+    )
 
 
 def means(values: Float[np.ndarray, " question"]) -> Means:

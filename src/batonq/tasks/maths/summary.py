@@ -11,8 +11,9 @@ from batonq.study.rows import Interval, Row, Scalar
 from batonq.tasks.maths import sections, term_summary
 from batonq.tasks.maths.fold import finite
 from batonq.tasks.maths.lines import PEERS, Line, Pooled, all_lines
-from batonq.tasks.maths.notes import CHOICES, LIMITS, with_origin
+from batonq.tasks.maths.notes import choices, limits, with_origin
 from batonq.tasks.maths.peers.outcome import Outcome
+from batonq.tasks.maths.pools import pool_named
 from batonq.tasks.maths.records import gather
 from batonq.tasks.maths.statistics import means
 
@@ -33,23 +34,27 @@ def summarise(config: Mapping[str, Json], cells: Sequence[Json]) -> Summary:
     lines = {
         place: all_lines(one, config["lambda"], config["reported"]) for place, one in pooled.items()
     }
+    local = any(pool_named(config["dataset"], pool).local for pool, _ in groups)
+    unit = next(iter(pooled.values())).unit  # pools of different units are not run together
     main = [row for place, one in pooled.items() for row in _main_rows(config, place, one)]
     dialled = [row for place, one in pooled.items() for row in _dialled_rows(config, place, one)]
     return Summary(
-        headline=with_origin(config["dataset"], _headline(pooled, lines, config["reported"][0])),
+        headline=with_origin(
+            config["dataset"], _headline(pooled, lines, config["reported"][0]), local
+        ),
         rows=(*main, *dialled, *_training_rows(config, lines), *_term_rows(config, groups)),
         sections=(
-            sections.results(config, main),
+            sections.results(config, main, unit),
             sections.to_reach(lines),
-            sections.frontiers(config, main),
+            sections.frontiers(config, main, pooled),
             sections.interfaces(config, pooled),
             sections.training(config, pooled),
             sections.handoffs(config, pooled),
             *([term_summary.section(found)] if (found := _with_terms(groups)) else []),
             *_subjects(config, pooled),
         ),
-        choices=CHOICES,
-        limits=LIMITS,
+        choices=choices(local),
+        limits=limits(local),
     )
 
 
@@ -147,8 +152,9 @@ def _headline(
         wanted = [line.reached for line in lines[place]]
         told.append(
             f"Pool {place[0]}, answers {place[1]}: IC-Q is right on {icq.right.mean():.1%} of "
-            f"held-out questions for {icq.cost.mean():.3f} cents in {icq.calls.mean():.2f} calls "
-            f"(lambda {price:g}); {sum(wanted)} of {len(wanted)} lines reached."
+            f"held-out questions for {icq.cost.mean():.3f} {one.unit} in "
+            f"{icq.calls.mean():.2f} calls (lambda {price:g}); "
+            f"{sum(wanted)} of {len(wanted)} lines reached."
         )
     return " ".join(told)
 
