@@ -1,9 +1,9 @@
 """What a call costs: dated, sourced prices of hosted models, and the weight of local ones.
 
-A hosted model costs what its price file says. A model in a file costs nothing to ask, so its price
-is the work: thousand tokens times billions of parameters. Price files have one format, the one of
-the recorded answers (`batonq/tasks/maths/prices.json`); the file beside this module knows some
-local files by their checksum, and no hosted model: prices of those age, so they are always given.
+A hosted model costs what its price file says; no price is known here, as prices age, and they have
+the format of those of the recorded answers (`batonq/tasks/maths/prices.json`). A model in a file
+costs nothing to ask, so its price is the work: thousand tokens times billions of parameters, which
+`batonq.base.weights` knows of some files by their checksum.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from typing import Final
 from batonq.base.errors import DataError
 from batonq.base.extras import need
 from batonq.base.files import Json, read_json
+from batonq.base.weights import WEIGHTS
 
 WEIGHTED: Final = "weighted kilotokens"  # thousand tokens times billions of parameters
-_FILE: Final = Path(__file__).with_name("prices.json")
+COUNTED: Final = "2026-11-30"  # when the weights of the known files were counted
 _PER_MILLION: Final = " per million tokens"
 _MILLION: Final = 1e6
 _BILLION: Final = 1e9
@@ -92,14 +93,17 @@ class Prices:
 
 
 def load_prices(paths: Iterable[Path] = ()) -> Prices:
-    """Read the packaged price file and others; where several have a model, the last counts.
+    """What is known of local files, and price files; where several have a model, the last counts.
 
     Raises:
         DataError: if one cannot be read, or an entry is not complete or negative.
     """
     models: dict[str, Price] = {}
-    files: dict[str, Price] = {}
-    for path in (_FILE, *paths):
+    files: dict[str, Price] = {
+        one.file.sha256: _weighted(name, one.parameters, COUNTED, f"{one.repository}; counted")
+        for name, one in WEIGHTS.items()
+    }
+    for path in paths:
         content = read_json(path)
         try:
             unit = _unit(content["unit"])
