@@ -8,7 +8,27 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from batonq.base.errors import DataError
+from batonq.cli.live import (
+    BaseUrl,
+    CacheFile,
+    Checker,
+    KeyEnv,
+    KeyFile,
+    Live,
+    MaxCost,
+    Models,
+    More,
+    PlainHttp,
+    PriceFiles,
+    Prompts,
+    Questions,
+    Record,
+    Split,
+    Subject,
+    Threads,
+    run_live,
+    unused,
+)
 
 if TYPE_CHECKING:
     from batonq.study.experiment import Experiment
@@ -34,15 +54,21 @@ def _group() -> None:
 
 @app.command()
 def maths(
+    more: More = None,
     dataset: Annotated[
         str | None,
         typer.Option(
-            help="gsm8k, mmlu or generated. By default generated, or gsm8k if data are given."
+            help="gsm8k, mmlu, mathqa or generated. By default generated, or gsm8k if data are "
+            "given."
         ),
     ] = None,
     scenario: Annotated[str, typer.Option(help="static or drift.")] = "static",
     pool: Annotated[
-        list[str] | None, typer.Option(help="all or no4omini; may be repeated; default both.")
+        list[str] | None,
+        typer.Option(
+            help="all, no4omini, or local (recorded answers of local models, by itself); may be "
+            "repeated; default all but local."
+        ),
     ] = None,
     parse: Annotated[
         list[str] | None,
@@ -50,13 +76,19 @@ def maths(
     ] = None,
     interface: Annotated[
         str | None,
-        typer.Option(help="board, answers, counts or own; default board, for drift answers."),
+        typer.Option(
+            help="board, answers, counts or own; default board, for drift and --live answers."
+        ),
     ] = None,
     price: Annotated[
         list[float] | None,
-        typer.Option("--lambda", help="Accuracy given for one cent of cost; may be repeated."),
+        typer.Option("--lambda", help="Accuracy given for one unit of cost; may be repeated."),
     ] = None,
     folds: Annotated[int | None, typer.Option(help="Folds over questions, 2 or more.")] = None,
+    recorded: Annotated[
+        Path | None,
+        typer.Option(help="Pool local: folder that --record wrote.", metavar="DIR"),
+    ] = None,
     quick: Quick = False,
     seeds: Seeds = None,
     seed: Annotated[int, typer.Option(help="First seed.")] = 0,
@@ -64,17 +96,56 @@ def maths(
     data: Data = None,
     workers: Workers = None,
     as_json: AsJson = False,
+    live: Live = False,
+    models: Models = None,
+    record: Record = None,
+    questions: Questions = None,
+    split: Split = None,
+    subject: Subject = None,
+    prompts: Prompts = None,
+    checker: Checker = None,
+    base_url: BaseUrl = None,
+    key_env: KeyEnv = None,
+    key_file: KeyFile = None,
+    plain_http: PlainHttp = False,
+    prices: PriceFiles = None,
+    max_cost: MaxCost = None,
+    cache: CacheFile = None,
+    threads: Threads = None,
 ) -> None:
     """Language models solve maths together: learn whom to ask, when to stop, what to submit."""
     from batonq.base.data import given_folder
 
     if dataset is None:
         dataset = "generated" if given_folder(data) is None else "gsm8k"
-    if dataset == "mathqa":
-        raise DataError(
-            "dataset: 'mathqa' has no recorded answers and needs live models, which this version "
-            "does not run; choose one of gsm8k, mmlu, generated"
+    common: dict[str, Any] = {"dataset": dataset, "seed": seed, "data": data, "quick": quick}
+    told = {
+        "models": [*(models or ()), *(more or ())],
+        "questions": questions,
+        "split": split,
+        "subject": subject,
+        "prompt": prompts,
+        "checker": checker,
+        "base-url": base_url,
+        "key-env": key_env,
+        "key-file": key_file,
+        "plain-http": plain_http,
+        "prices": prices,
+        "max-cost": max_cost,
+        "cache": cache,
+        "threads": threads,
+    }
+    if live:
+        static = {"scenario": scenario != "static", "pool": pool, "parse": parse, "folds": folds}
+        unused(
+            "with --live",
+            {**static, "recorded": recorded, "seeds": seeds, "workers": workers},
         )
+        learning = {"interface": interface, "lambda": price, "record": record, "out": out}
+        run_live({**common, **told, **learning}, as_json)
+        return
+    unused("without --live", {**told, "record": record})
+    from batonq.tasks.maths.experiment import experiment
     from batonq.tasks.maths.options import MathsOptions
 
     given: dict[str, Any] = {
@@ -83,25 +154,21 @@ def maths(
         "interface": interface,
         "prices": price and tuple(price),
         "folds": folds,
+        "recorded": recorded,
         "seeds": seeds,
     }
-    options = MathsOptions(
-        dataset=dataset,
+    chosen = MathsOptions(
         scenario=scenario,
-        seed=seed,
-        data=data,
-        quick=quick,
+        **common,
         **{key: value for key, value in given.items() if value is not None},
     )
-    if dataset == "generated":
+    if dataset == "generated" and not chosen.local:
         print(
             "Data: word problems from batonq's own generator, answered by simulated solvers of "
             "known skill; give --data DIR for recorded models.",
             file=sys.stderr if as_json else sys.stdout,
         )
-    from batonq.tasks.maths.experiment import experiment
-
-    _run(experiment(options), f"maths-{dataset}-{scenario}", out, workers, as_json)
+    _run(experiment(chosen), f"maths-{dataset}-{scenario}", out, workers, as_json)
 
 
 @app.command()

@@ -13,9 +13,9 @@ from jaxtyping import Int
 
 from batonq.base.errors import ModelError
 from batonq.icq.environment import Turn
-from batonq.tasks.maths.game import Stage
+from batonq.tasks.maths.game import Stage, open_calls
 from batonq.tasks.maths.interfaces import check_interface
-from batonq.tasks.maths.replay import TICK, Replay
+from batonq.tasks.maths.replay import Replay
 
 
 class MathsEnvironment:
@@ -27,7 +27,7 @@ class MathsEnvironment:
 
     Args:
         replay: the recorded answers.
-        price: lambda, accuracy per US cent, at least 0.
+        price: lambda, accuracy per unit of cost, at least 0.
         rows: the questions to draw from.
         interface: "answers", "counts" or "own".
 
@@ -72,9 +72,8 @@ class MathsEnvironment:
         if action < n_calls:
             self._asked = tuple(sorted((*self._asked, action)))
             self._stage = Stage.HAND
-            tokens = int(replay.tokens[self._question, action])
             cost = float(replay.cost[self._question, action])
-            return self._turn(-self._price * cost, max(1, -(-tokens // TICK)))
+            return self._turn(-self._price * cost, int(replay.ticks[self._question, action]))
         self._agent = action - n_calls
         to_closer = self._agent == len(replay.models)
         self._stage = Stage.CLOSE if to_closer else Stage.WORK
@@ -92,16 +91,15 @@ class MathsEnvironment:
     def _mask(self) -> list[bool]:
         replay = self._replay
         calls, models = range(replay.n_calls), range(len(replay.models))
-        unused = [call not in self._asked for call in calls]
         if self._stage == Stage.CLOSE:
             ready = [call in self._asked and self._answer(call) >= 0 for call in calls]
             return [*ready, *(False for _ in models), not any(ready)]
-        mine = [unused[call] and replay.owner[call] == self._agent for call in calls]
+        unused = open_calls(frozenset(self._asked), replay.needs or (-1,) * replay.n_calls)
+        mine = [call in unused and replay.owner[call] == self._agent for call in calls]
         if self._stage == Stage.WORK:
             return [*mine, *(False for _ in models), False]
         others = [
-            model != self._agent
-            and any(unused[call] and replay.owner[call] == model for call in calls)
+            model != self._agent and any(replay.owner[call] == model for call in unused)
             for model in models
         ]
         return [*mine, *others, self._stage == Stage.HAND]
