@@ -132,12 +132,12 @@ def test_a_file_that_others_may_read_is_refused(tmp_path, mode):
     path = tmp_path / "key"
     path.write_text(KEY)
     path.chmod(mode)
-    with pytest.raises(DataError, match=r"others may read this key; run: chmod 600") as error:
+    with pytest.raises(DataError, match=r"others may read it; run: chmod 600") as error:
         read_key(file=path)
     assert KEY not in str(error.value)
 
 
-@pytest.mark.parametrize("content", ["", "  \n", "two words", "l1\nl2", "clé-0123456789", "a\x00b"])
+@pytest.mark.parametrize("content", ["", "  \n", "two words", "l1\nl2", "a\x00b"])
 def test_what_is_no_key_is_refused_and_not_shown(tmp_path, monkeypatch, content):
     path = tmp_path / "key"
     path.write_text(content)
@@ -148,12 +148,12 @@ def test_what_is_no_key_is_refused_and_not_shown(tmp_path, monkeypatch, content)
 
 
 def test_a_key_that_cannot_be_read_is_named(tmp_path):
-    with pytest.raises(DataError, match="none: the key cannot be read"):
+    with pytest.raises(DataError, match="none: cannot be read"):
         read_key(file=tmp_path / "none")
     path = tmp_path / "key"
     path.write_bytes(b"\xff\xfe")
     path.chmod(0o600)
-    with pytest.raises(DataError, match=r"the key cannot be read \(is not text"):
+    with pytest.raises(DataError, match=r"cannot be read \(is not ASCII text"):
         read_key(file=path)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -135,6 +136,23 @@ def plain(observations: Sequence[Hashable], owner: str) -> list[Json]:
 def hashable(value: Json) -> Hashable:
     """One of the observations that `plain` wrote; lists are tuples again."""
     return tuple(hashable(one) for one in value) if isinstance(value, list) else value
+
+
+def read_private(path: Path) -> str:
+    """The text of a file that nobody but its owner may read.
+
+    Raises:
+        DataError: if it cannot be read, is no ASCII text, or others may read it.
+    """
+    try:
+        text = path.read_text(encoding="ascii")
+        loose = os.name == "posix" and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "is not ASCII text"
+        raise DataError(f"{path}: cannot be read ({reason})") from error
+    if loose:
+        raise DataError(f"{path}: others may read it; run: chmod 600 {path}")
+    return text
 
 
 def make_folder(path: Path) -> Path:

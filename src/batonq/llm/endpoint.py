@@ -8,7 +8,6 @@ tokens they are estimated, see `completion`. A reply's seconds are those of the 
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import re
 from contextlib import suppress
@@ -20,6 +19,7 @@ from pydantic import SecretStr
 
 from batonq.base.errors import CallError, DataError
 from batonq.base.files import Json
+from batonq.base.machine import is_loopback
 from batonq.llm.completion import DONE, join_stream, read_reply
 from batonq.llm.request import Reply, Request
 from batonq.llm.retry import AgainError, Clock, Patience, insist, told_wait
@@ -229,18 +229,12 @@ def checked_url(base_url: str, plain: bool = False) -> str:
         )
     if url.scheme not in ("http", "https") or not url.host:
         raise DataError(f"'{base_url}' is no URL of an endpoint; give https://HOST/v1")
-    if url.scheme == "http" and not plain and not _loopback(url.host):
+    if url.scheme == "http" and not plain and not is_loopback(url.host):
         raise DataError(
             f"{base_url}: key and questions would go unencrypted; give https, or allow it with "
             "--plain-http"
         )
     return base_url.rstrip("/")
-
-
-def _loopback(host: str) -> bool:
-    with suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return host == "localhost"
 
 
 def _refused(answer: _Answer, body: dict[str, Json]) -> str | None:

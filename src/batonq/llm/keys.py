@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import stat
 from pathlib import Path
 
 from pydantic import SecretStr
 
 from batonq.base.errors import DataError
+from batonq.base.files import read_private
 
 
 def read_key(variable: str | None = None, file: Path | None = None) -> SecretStr | None:
@@ -21,19 +21,7 @@ def read_key(variable: str | None = None, file: Path | None = None) -> SecretStr
         raise DataError(f"the key is named twice: variable {variable} and {file}; name one")
     if variable is not None:
         return _checked(os.environ.get(variable, ""), f"the environment variable {variable}")
-    return None if file is None else _checked(_private(file), str(file))
-
-
-def _private(path: Path) -> str:
-    try:
-        text = path.read_text(encoding="utf-8")
-        loose = os.name == "posix" and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "is not text"
-        raise DataError(f"{path}: the key cannot be read ({reason})") from error
-    if loose:
-        raise DataError(f"{path}: others may read this key; run: chmod 600 {path}")
-    return text
+    return None if file is None else _checked(read_private(file), str(file))
 
 
 def _checked(text: str, where: str) -> SecretStr:

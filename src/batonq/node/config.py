@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import stat
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from batonq.base.errors import DataError
+from batonq.base.files import read_private
 from batonq.icq import clocks
 from batonq.icq.clocks import Clock
 from batonq.node import seeing
@@ -297,13 +296,9 @@ def secret(folder: Path, name: str | None, what: str) -> str | None:
         return None
     path = folder / name
     try:
-        token = path.read_text(encoding="ascii").strip()
-        loose = os.name == "posix" and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "is not ASCII text"
-        raise DataError(f"{what}: {path}: cannot be read ({reason})") from error
-    if loose:
-        raise DataError(f"{what}: {path}: others may read it; run: chmod 600 {path}")
+        token = read_private(path).strip()
+    except DataError as error:
+        raise DataError(f"{what}: {error}") from error
     if len(token) < SHORTEST_TOKEN or not token.isprintable() or " " in token:
         raise DataError(
             f"{what}: {path}: holds no token of {SHORTEST_TOKEN} or more characters; make one "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import logging
 import signal
@@ -20,6 +19,7 @@ from fastapi import FastAPI
 
 from batonq import __version__
 from batonq.base.errors import BatonqError, ModelError
+from batonq.base.machine import is_loopback
 from batonq.node.team import Team
 from batonq.service.app import application
 from batonq.service.settings import Settings
@@ -137,16 +137,6 @@ def _prepared(
     listening = _bound(host, port)
     shown = f"[{host}]" if ":" in host else host or "localhost"
     return _Server(config, app), listening, f"http://{shown}:{listening.getsockname()[1]}"
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach an address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _bound(host: str, port: int) -> socket.socket:

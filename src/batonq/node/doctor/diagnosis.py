@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from batonq.base.errors import RefusedError
+from batonq.base.machine import is_loopback
 from batonq.node.core import APPLY, BYPASS, OBSERVE
 from batonq.node.doctor import examination
 from batonq.node.doctor.examination import ERROR, NOTE, WARNING, Finding
@@ -192,7 +192,7 @@ def _acting(setup: Setup) -> Iterator[Finding]:
 
 
 def _doors(setup: Setup) -> Iterator[Finding]:
-    if not _loopback(setup.host):
+    if not is_loopback(setup.host):
         if not setup.token:
             yield Finding(
                 ERROR,
@@ -212,7 +212,7 @@ def _doors(setup: Setup) -> Iterator[Finding]:
 
 def _peer(setup: Setup, peer: PeerSetup) -> Iterator[Finding]:
     name, parts = f"peer '{peer.name}'", urlsplit(peer.url)
-    beyond = not _loopback(parts.hostname or "")
+    beyond = not is_loopback(parts.hostname or "")
     if parts.scheme == "http" and beyond:
         yield Finding(
             ERROR, f"{name}: {peer.url} is http: token, artifact and quote can be read", "use https"
@@ -278,10 +278,3 @@ def _medium(store: Store, setup: Setup, last_at: float, now: float) -> Iterator[
             f"is '{old[0]}'",
             "a running service closes them; without one, call team.expire()",
         )
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
