@@ -151,10 +151,11 @@ def test_a_key_that_cannot_be_read_is_named(tmp_path):
     with pytest.raises(DataError, match="none: cannot be read"):
         read_key(file=tmp_path / "none")
     path = tmp_path / "key"
-    path.write_bytes(b"\xff\xfe")
-    path.chmod(0o600)
-    with pytest.raises(DataError, match=r"cannot be read \(is not ASCII text"):
-        read_key(file=path)
+    for content in (b"\xff\xfe", "clé-0123456789".encode()):
+        path.write_bytes(content)
+        path.chmod(0o600)
+        with pytest.raises(DataError, match=r"cannot be read \(is not ASCII text"):
+            read_key(file=path)
 
 
 def test_a_key_named_twice_is_refused(tmp_path):
