@@ -85,6 +85,7 @@ class GgufModel:
         params.n_ctx = CONTEXT
         params.n_gpu_layers = 0
         params.warmup = False
+        params.cache_ram_mib = 0  # no copies of earlier prompts beside the one in use
         params.verbosity = _QUIET
         params.cpuparams.n_threads = self._threads
         params.cpuparams_batch.n_threads = self._threads
