@@ -37,6 +37,7 @@ from batonq.tasks.maths.pools import columns, pool_named
 from batonq.tasks.maths.records import SINGLE, Key, pack_all
 from batonq.tasks.maths.replay import Replay, compile_replay
 from batonq.tasks.maths.rollout import flow, play, random_moves
+from batonq.tasks.maths.tuning import tuned
 
 PENALTIES: Final = Penalties()
 FINITE: Final = "answers"  # the interface of tables: who agrees with whom
@@ -76,7 +77,11 @@ def run_fold(config: Mapping[str, Json]) -> Json:
     test = parts.pop(config["fold"])
     train = np.sort(np.concatenate(parts))
     main, prices = config["interface"], config["lambda"]
-    students = _students(replay, main, dialled(config), train)
+    local = pool_named(config["dataset"], config["pool"]).local
+    penalties = PENALTIES
+    if local:
+        penalties = tuned(replay, main, train, config["reported"], config["seed"])
+    students = _students(replay, main, dialled(config), train, penalties)
     outcomes: dict[Key, Outcome] = {}
     trained: list[Json] = []
     for (name, interface), student in students.items():
@@ -87,7 +92,7 @@ def run_fold(config: Mapping[str, Json]) -> Json:
     outcomes |= _peers(board, train, test, prices)
     trained += _rules_in_sample(board, train, prices)
     outcomes |= _random(replay, test, main, config)
-    if pool_named(config["dataset"], config["pool"]).local:
+    if local:
         outcomes |= singles(board, test)
     graph = flow(replay, learn(students["icq", main], config["reported"][0]).move, test)
     return {
@@ -102,7 +107,7 @@ def run_fold(config: Mapping[str, Json]) -> Json:
         "outcomes": pack_all(outcomes),
         "trained": trained,
         "tables": _tables(replay, train, test, config),
-        "terms": _terms(replay, train, config),
+        "terms": _terms(replay, train, config, penalties),
         "flow": graph.tolist(),
     }
 
@@ -118,11 +123,16 @@ def _tables(
     return table.train_tables(replay, finite(config["interface"]), train, test, config)
 
 
-def _terms(replay: Replay, train: Int[np.ndarray, " row"], config: Mapping[str, Json]) -> Json:
+def _terms(
+    replay: Replay,
+    train: Int[np.ndarray, " row"],
+    config: Mapping[str, Json],
+    penalties: Penalties,
+) -> Json:
     """The terms of the bound, for the first reading of the answers, as the tables."""
     if not config["tables"]:
         return []
-    return terms.fold_terms(replay, config, train, dialled(config), PENALTIES)
+    return terms.fold_terms(replay, config, train, dialled(config), penalties)
 
 
 def dialled(config: Mapping[str, Json]) -> list[str]:
@@ -137,19 +147,23 @@ def finite(interface: str) -> str:
 
 
 def _students(
-    replay: Replay, main: str, shown: list[str], train: Int[np.ndarray, " row"]
+    replay: Replay,
+    main: str,
+    shown: list[str],
+    train: Int[np.ndarray, " row"],
+    penalties: Penalties,
 ) -> dict[tuple[str, str], Student]:
     """Every learner by name and interface, with its features prepared.
 
     The centralised learners stand under the interface "board": one sees everything, the other
     what IC-Q's agents see behind the main interface, or behind `answers` if that is the board.
     """
-    students = {("icq", name): prepare(replay, name, ICQ, train, PENALTIES) for name in shown} | {
-        ("feasible", name): prepare(replay, name, FEASIBLE, train, PENALTIES) for name in shown
+    students = {("icq", name): prepare(replay, name, ICQ, train, penalties) for name in shown} | {
+        ("feasible", name): prepare(replay, name, FEASIBLE, train, penalties) for name in shown
     }
-    pooled = prepare(replay, finite(main), FEATURES, train, PENALTIES)
+    pooled = prepare(replay, finite(main), FEATURES, train, penalties)
     students["centralised_features", "board"] = pooled
-    students["centralised_joint", "board"] = prepare(replay, main, JOINT, train, PENALTIES)
+    students["centralised_joint", "board"] = prepare(replay, main, JOINT, train, penalties)
     students["no_scalar", main] = taught_by(students["icq", main], NO_SCALAR)
     students["monte_carlo", main] = taught_by(students["icq", main], MONTE_CARLO)
     return students

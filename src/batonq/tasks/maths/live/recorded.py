@@ -23,18 +23,18 @@ from batonq.tasks.maths.live.answers import Answer, Model, chunks, read_chunks
 from batonq.tasks.maths.live.asking import CHECK, SOLVERS, Call
 from batonq.tasks.maths.live.program.run import run_programs
 from batonq.tasks.maths.live.questions import Question, load_questions
-from batonq.tasks.maths.live.reading import read
+from batonq.tasks.maths.live.reading import SURE, read
 
 UNIT: Final = "weighted kilotokens"
 CHECKER: Final = "checker"  # the agent that makes the checks, with the checking model's own weights
 FOLDER: Final = Path(__file__).with_name("recorded")
 RECORDED_NAMES: Final = (
     *NAMES,
-    "certain",  # 1 plus the mean log-probability of the tokens written; 0 where it is not told
-    "doubtful",  # the least of those log-probabilities, in tens
+    "certain",  # mean log-probability of the tokens written, in tenths; 0 where it is not told
+    "doubtful",  # the least of those log-probabilities, in twos; 0 likewise
     "cut",  # 1 if the text was cut at its longest
     "ran",  # 1 if a program returned a number
-    "approval",  # of a check, the chance of yes
+    "approval",  # of a check, the chance of yes less one half, in tenths
 )
 _NOT_OF_OPTIONS: Final = [NAMES.index(name) for name in ("echo", "supported")]
 
@@ -196,14 +196,14 @@ def _private(
     """The features named in `RECORDED_NAMES`; a check's own text tells its approval only."""
     told = np.zeros(len(RECORDED_NAMES))
     if answer.call.prompt == CHECK:
-        told[-1] = answer.yes or 0.0
+        told[-1] = 0.0 if answer.yes is None else (answer.yes - SURE) * 10.0
         return told
     told[: len(NAMES)] = private_features(answer.text, numbers_in(question.text), attempt.value)
     if question.options:  # an option's place is no number of the question
         told[_NOT_OF_OPTIONS] = 0.0
     if answer.logprob is not None and answer.least is not None:
-        told[len(NAMES)] = 1.0 + answer.logprob
-        told[len(NAMES) + 1] = answer.least / 10.0
+        told[len(NAMES)] = answer.logprob * 10.0
+        told[len(NAMES) + 1] = answer.least / 2.0
     told[len(NAMES) + 2] = answer.finish == CUT
     told[len(NAMES) + 3] = answer.call.prompt == "program" and ran[answer.text] is not None
     return told
