@@ -96,7 +96,7 @@ def test_ctrl_c_ends_with_130_and_says_how_to_go_on(tmp_path):
     ("words", "said"),
     [
         (("--dataset", "aime"), "'aime' is unknown; choose one of gsm8k, mmlu, generated"),
-        (("--dataset", "mathqa"), "'mathqa' has no recorded answers and needs live models"),
+        (("--dataset", "mathqa"), "mathqa: no data folder was given"),
         (("--scenario", "storm"), "'storm' is unknown; choose one of static, drift"),
         (("--pool", "none"), "has no pool 'none'; choose one of all"),
         (("--parse", "guess"), "'guess' is unknown; choose one of extracted, source"),

@@ -199,9 +199,9 @@ def run_live(
     Raises:
         DataError: if models, data or folder cannot be used.
     """
+    every = options.load()
+    questions = every[: options.count]
     with opened(sources) as ready:
-        every = options.load()
-        questions = every[: options.count]
         members = team(ready.session.models, options.prompts, ready.checker(options.checker))
         identity = Identity(
             NAME, _plain(_config(options, ready, members, questions, len(every))), (CELL,)
@@ -238,8 +238,8 @@ def record_live(
     Raises:
         DataError: if models, data or folder cannot be used.
     """
+    questions = options.load()[: options.count]
     with opened(sources) as ready:
-        questions = options.load()[: options.count]
         stopped: BatonqError | None = None
         try:
             record(

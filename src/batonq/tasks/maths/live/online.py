@@ -1,8 +1,12 @@
 """Learning on-line while asking: IC-Q on one question after the other, each asked once.
 
 The first half of the questions is learnt from, with an exploration that falls; the second half is
-judged: values stand still and everybody takes its best move. No question is asked for evaluation
-only, and the agents' logs of the judged half are made from what was heard, without another call.
+judged: values stand still and everybody takes its best move. A receiver quotes when it has been
+answered itself, at the end of a question (`icq_late`): a question then teaches all its decisions
+and not the last one only, which counts where every question is paid for.
+
+No question is asked for evaluation only, and the agents' logs of the judged half are made from
+what was heard, without another call.
 """
 
 from __future__ import annotations
@@ -28,6 +32,7 @@ from batonq.icq.run import Run
 from batonq.icq.tabular import TabularQ
 from batonq.tasks.maths.live.environment import Heard, LiveEnvironment
 
+LEARNER: Final = "icq_late"
 POWER: Final = 0.7  # step n**-0.7 at the n-th update of a cell and action
 LEAST: Final = 0.1  # exploration at the end of learning; it falls from 1 in a line
 _GREEDY: Final = epsilon_greedy(0.0)
@@ -98,7 +103,7 @@ def play(
     learning = count // 2
     floor = Floor(
         environment,
-        learner_named("icq"),
+        learner_named(LEARNER),
         lambda _name, n_actions: TabularQ(n_actions, clocks.power(POWER)),
         as_it_is,
     )
@@ -133,33 +138,32 @@ def _episode(
 ) -> Episode:
     names = list(environment.agents)
     seat = floor.sit(checked(environment.reset(rng), environment.agents, start=True))
-    moves: list[tuple[int, int]] = []
-    asked: list[int] = []
-    value, discount = 0.0, 1.0
-    while True:
-        holder = names.index(seat.agent)
-        step = take(environment, floor, seat, behaviour, rng)
-        quote = 0.0 if step.following is None else floor.ask(step.following, seat)
+    steps = [take(environment, floor, seat, behaviour, rng)]
+    while (following := steps[-1].following) is not None:
+        steps.append(take(environment, floor, following, behaviour, rng))
+    value = 0.0
+    for step in reversed(steps):
+        quote = 0.0 if step.following is None else floor.ask(step.following, step.seat)
         if learns:
             worth = update.target(step.turn.reward, step.discount, quote)
-            seat.q.update(seat.y, step.action, worth)
-        value += discount * step.turn.reward
-        discount *= step.discount
-        moves.append((holder, -1 if step.following is None else names.index(step.following.agent)))
-        if step.following is None:
-            break
-        if step.action < len(environment.record.owner):
-            asked.append(step.action)
-        seat = step.following
-    submits = step.action in asked
-    right = submits and environment.heard[environment.place][step.action].right
+            step.seat.q.update(step.seat.y, step.action, worth)
+        value = update.target(step.turn.reward, step.discount, value)
+    *before, last = steps
+    asked = [step.action for step in before if step.action < len(environment.record.owner)]
+    submits = last.action in asked
     return Episode(
         place=environment.place,
         epsilon=behaviour.parameter,
-        moves=tuple(moves),
+        moves=tuple(
+            (
+                names.index(step.seat.agent),
+                -1 if step.following is None else names.index(step.following.agent),
+            )
+            for step in steps
+        ),
         asked=tuple(asked),
-        submitted=step.action if submits else -1,
-        right=right,
+        submitted=last.action if submits else -1,
+        right=submits and environment.heard[environment.place][last.action].right,
         value=value,
     )
 
@@ -175,7 +179,7 @@ def _run(
     decisions = sum(len(one.moves) for one in learnt)
     value = float(np.mean([one.value for one in judged])) if judged else 0.0
     return Run(
-        learner="icq",
+        learner=LEARNER,
         settings={"sight": "own", "seed": seed, "initial": 0.0, "clock": ["power", POWER]},
         agents=tuple(environment.agents),
         tables=(tables,),

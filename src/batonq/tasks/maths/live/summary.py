@@ -15,6 +15,7 @@ from batonq.study.graph import handoff_graph
 from batonq.study.intervals import over_questions
 from batonq.study.rows import Interval, Row, Scalar
 from batonq.tasks.maths.live import listed
+from batonq.tasks.maths.live.online import LEARNER
 from batonq.tasks.maths.live.shares import share
 
 BLOCKS: Final = 10  # of the learning curve, at most
@@ -26,8 +27,10 @@ CHOICES: Final = (
     "exploration that falls from 1 to 0.1; on the second half values stand still and everybody "
     "takes its best move.",
     "IC-Q with a table per agent over what its interface shows, first values 0, step n^-0.7; "
-    "exactly one scalar crosses with a handoff between two agents. Reward: 1 for a right answer, "
-    "minus lambda times the cost of calls; the right answer is told after submission only.",
+    "exactly one scalar crosses with a handoff between two agents. Receivers quote late, when they "
+    "have been answered themselves at the end of a question (icq_late): quotes at once teach one "
+    "decision a question, too little where each question is paid for. Reward: 1 for a right "
+    "answer, minus lambda times the cost of calls; the right answer is told after submission only.",
     "Duration is measured: seconds of each call in ticks of 0.25 s at gamma 0.9999, so ten seconds "
     "cost 0.4 per cent. A reply from the cache counts with the seconds it took when it was made.",
     "A model is an agent, its prompts are its work; one more agent has a model check a program's "
@@ -121,13 +124,13 @@ def _rows(config: Mapping[str, Json], cell: Json) -> Iterable[Row]:
     }
     for part, episodes in _parts(cell).items():
         for metric, interval in figures(episodes, config["lambda"]).items():
-            yield interval.row({**shared, "part": part, "call": "all"}, "icq", metric)
+            yield interval.row({**shared, "part": part, "call": "all"}, LEARNER, metric)
     for name, calls in _by_call(cell).items():
         setting = {**shared, "part": "all", "call": name}
         right = share(call["right"] for call in calls if call["answered"])
         if right is not None:
-            yield right.row(setting, "icq", "accuracy")
-        yield over_questions(_column(calls, "cost")).row(setting, "icq", "cost")
+            yield right.row(setting, LEARNER, "accuracy")
+        yield over_questions(_column(calls, "cost")).row(setting, LEARNER, "cost")
 
 
 def _results(config: Mapping[str, Json], cell: Json) -> Section:
