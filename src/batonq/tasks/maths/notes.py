@@ -74,6 +74,11 @@ _LOCAL: Final = (
     "the scale of the private features, were set after looking at cross-validated figures of the "
     "first 150 questions recorded. All linear learners share what is chosen. The main interface is "
     "the whole board, as elsewhere.",
+    "Pool `local` has all six calls, `local3` three that differ in kind (program of the smaller "
+    "model, program and steps of the larger). It was set up after looking at cross-validated "
+    "figures of the first 150 questions: with so few to learn from, six calls overfit. Both are to "
+    "be reported together. Log-probabilities count for programs only: those of the other answers "
+    "were not told for the first third of the questions.",
 )
 
 _CONTAMINATION: Final = "Every model may have seen these questions in training."

@@ -3,9 +3,9 @@
 A call is one model under one prompt. Four or five of them keep the number of information states
 in proportion to the questions there are to learn from.
 
-Every data set has the pool `local`: what local models answered live, replayed from its recording.
-It is run by itself, as it counts another unit of cost, and only if it is asked for, unless there
-is no other.
+Every data set has the pool `local`: what local models answered live, replayed from its recording,
+and `local3`: three calls of the recording that comes with the package. Each is run by itself, as it
+counts another unit of cost, and only if it is asked for, unless there is no other.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Pool:
     """A named choice of calls.
 
     Attributes:
-        name: `all`, `no4omini` or `local`.
+        name: `all`, `no4omini`, `local` or `local3`.
         calls: (model, prompt) in the order in which ties are settled; empty takes every call.
         reason: why these.
         local: whether its answers are those of local models, see `live.recorded`.
@@ -75,12 +75,23 @@ _MMLU = (
 )
 _GENERATED = (Pool("all", (), "every simulated solver"),)
 _LOCAL = Pool("local", (), "every call that was recorded live", local=True)
+_LOCAL_3 = Pool(
+    "local3",
+    (
+        ("qwen2.5-coder-0.5b-instruct-q4_k_m", "program"),
+        ("qwen2.5-coder-1.5b-instruct-q4_k_m", "program"),
+        ("qwen2.5-coder-1.5b-instruct-q4_k_m", "step"),
+    ),
+    "of the recording that comes with the package, three calls that differ in kind: with 160 "
+    "questions to learn from, all six overfit; chosen after looking at the first 150",
+    local=True,
+)
 
 POOLS: Final = {
-    "gsm8k": (*_GSM8K, _LOCAL),
-    "mmlu": (*_MMLU, _LOCAL),
-    "generated": (*_GENERATED, _LOCAL),
-    "mathqa": (_LOCAL,),
+    "gsm8k": (*_GSM8K, _LOCAL, _LOCAL_3),
+    "mmlu": (*_MMLU, _LOCAL, _LOCAL_3),
+    "generated": (*_GENERATED, _LOCAL, _LOCAL_3),
+    "mathqa": (_LOCAL, _LOCAL_3),
 }
 
 

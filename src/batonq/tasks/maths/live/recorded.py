@@ -30,7 +30,7 @@ CHECKER: Final = "checker"  # the agent that makes the checks, with the checking
 FOLDER: Final = Path(__file__).with_name("recorded")
 RECORDED_NAMES: Final = (
     *NAMES,
-    "certain",  # mean log-probability of the tokens written, in tenths; 0 where it is not told
+    "certain",  # of a program, mean log-probability of its tokens, in tenths; 0 if not told
     "doubtful",  # the least of those log-probabilities, in twos; 0 likewise
     "cut",  # 1 if the text was cut at its longest
     "ran",  # 1 if a program returned a number
@@ -201,9 +201,10 @@ def _private(
     told[: len(NAMES)] = private_features(answer.text, numbers_in(question.text), attempt.value)
     if question.options:  # an option's place is no number of the question
         told[_NOT_OF_OPTIONS] = 0.0
-    if answer.logprob is not None and answer.least is not None:
+    program = answer.call.prompt == "program"
+    if program and answer.logprob is not None and answer.least is not None:
         told[len(NAMES)] = answer.logprob * 10.0
         told[len(NAMES) + 1] = answer.least / 2.0
     told[len(NAMES) + 2] = answer.finish == CUT
-    told[len(NAMES) + 3] = answer.call.prompt == "program" and ran[answer.text] is not None
+    told[len(NAMES) + 3] = program and ran[answer.text] is not None
     return told
