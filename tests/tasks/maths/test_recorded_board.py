@@ -35,7 +35,14 @@ def three_questions() -> list[Answer]:
     first, second, third = generated(3)
     return [
         answer(first, LARGE_STEP, f"#### {first.gold:g}", logprob=-0.25, least=-3.0, seconds=2.0),
-        answer(first, SMALL_PROGRAM, program(first.gold), tokens_out=110),
+        answer(
+            first,
+            SMALL_PROGRAM,
+            program(first.gold),
+            tokens_out=110,
+            logprob=-0.25,
+            least=-3.0,
+        ),
         check(first, 0.75),
         answer(second, SMALL_PROGRAM, program(second.gold + 1)),
         answer(second, LARGE_STEP, f"#### {second.gold:g}"),
@@ -64,8 +71,9 @@ def test_a_board_by_hand(tmp_path: Path) -> None:
 def test_what_only_the_asked_agent_knows(tmp_path: Path) -> None:
     board = recorded_board("generated", folder=record(tmp_path, three_questions()))
     assert board.private_names == RECORDED_NAMES
-    assert board.private[0, 1, [CERTAIN, DOUBTFUL]].tolist() == pytest.approx([-2.5, -1.5])
-    assert board.private[1, 1, [CERTAIN, DOUBTFUL]].tolist() == [0, 0]  # not told
+    assert board.private[0, 0, [CERTAIN, DOUBTFUL]].tolist() == pytest.approx([-2.5, -1.5])
+    assert board.private[1, 0, [CERTAIN, DOUBTFUL]].tolist() == [0, 0]  # not told
+    assert board.private[0, 1, [CERTAIN, DOUBTFUL]].tolist() == [0, 0]  # no program
     assert board.private[:, 1, CUT].tolist() == [0, 0, 1]
     assert board.private[:, :, RAN].tolist() == [[1, 0, 0], [1, 0, 0], [0, 0, 0]]
     assert board.private[:, 2, APPROVAL].tolist() == [2.5, -2.5, 0]

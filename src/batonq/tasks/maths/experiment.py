@@ -46,10 +46,11 @@ def experiment(options: MathsOptions) -> Experiment:
 
 def _checksums(options: MathsOptions) -> dict[str, str]:
     names = (QUESTIONS if options.local else FILES)[options.dataset]
-    files = {name: locate(name, options.data) for name in names}
+    sums = {name: content_sha256(locate(name, options.data)) for name in names}
     if options.local:
-        files |= {path.name: path for path in recorded_files(options.dataset, options.recorded)}
-    return {name: content_sha256(path) for name, path in files.items()}
+        files = recorded_files(options.dataset, options.recorded)
+        sums |= {path.name: content_sha256(path) for path in files}
+    return sums
 
 
 def _folds(options: MathsOptions, shared: Mapping[str, Json]) -> list[Cell]:

@@ -20,6 +20,7 @@ from batonq.tasks.maths.live.program.run import run_programs
 from batonq.tasks.maths.live.questions import Question
 
 REFUSED: Final = "refused"  # `Answer.finish` of a call that the model would not take
+_MOST_REFUSED: Final = 5  # requests of a model that has answered none: then it is not the question
 # What clients say of one request that cannot be answered, where the next one may be.
 _OF_THIS_REQUEST: Final = re.compile(r": refused the request \((?:400|413|422):|: the model failed")
 
@@ -60,6 +61,8 @@ class Session:
         self.calls = calls
         self.models = tuple(models)
         self._identity = {model.label: model.identity for model in models}
+        # Refusals of each model that has not answered yet; whoever has is taken out.
+        self._refusals = dict.fromkeys(self._identity, 0)
         if len(self._identity) < len(models):
             labels = [model.label for model in models]
             twice = next(label for label in labels if labels.count(label) > 1)
@@ -68,7 +71,8 @@ class Session:
     def ask(self, call: Call, question: Question, checked: str = "") -> Told:
         """Make one call.
 
-        A request that the model refuses for what it says is an abstention: a row without text.
+        A request that the model refuses for what it says is an abstention: a row without text. A
+        model that refuses every request is taken to refuse whatever is asked.
 
         Args:
             call: whom to ask, and how.
@@ -82,11 +86,20 @@ class Session:
         try:
             kept = self.calls.ask(request(call, self._identity[call.model], question, checked))
         except CallError as error:
-            if not _OF_THIS_REQUEST.search(str(error)):
+            if not self._of_this_request(call.model, error):
                 raise
             nothing = Reply("", REFUSED, 0, 0, 0.0)
             return Told(answer_of(call, question, nothing), 0.0, False, str(error))
+        self._refusals.pop(call.model, None)
         return Told(answer_of(call, question, kept.reply), kept.cost, kept.cached)
+
+    def _of_this_request(self, label: str, error: CallError) -> bool:
+        """Whether an error is about one request, and the next one may be answered."""
+        if not _OF_THIS_REQUEST.search(str(error)):
+            return False
+        if label in self._refusals:
+            self._refusals[label] += 1
+        return self._refusals.get(label, 0) < _MOST_REFUSED
 
 
 def attempt_of(told: Told, question: Question, checked: Attempt | None = None) -> Attempt:
