@@ -17,7 +17,7 @@ from batonq.base.errors import DataError
 from batonq.base.files import Json, read_json
 
 _CHARACTERS_PER_TOKEN = 4
-_FILE = Path(__file__).with_name("prices.json")
+FILE = Path(__file__).with_name("prices.json")
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def call_cost(price: Price, tokens_in: int, tokens_out: int) -> float:
 
 @cache
 def _packaged() -> Prices:
-    return _read(_FILE)
+    return _read(FILE)
 
 
 def _read(path: Path) -> Prices:

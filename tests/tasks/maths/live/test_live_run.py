@@ -18,7 +18,7 @@ from batonq.study.rows import Interval
 from batonq.study.run import rebuild
 from batonq.tasks.maths.live import listed
 from batonq.tasks.maths.live.answers import Model
-from batonq.tasks.maths.live.experiment import Sources, run_live
+from batonq.tasks.maths.live.experiment import Sources, opened, run_live
 from batonq.tasks.maths.live.settings import LiveOptions, strongest, team
 from batonq.tasks.maths.live.shares import share
 from batonq.tasks.maths.live.summary import summarise
@@ -97,6 +97,14 @@ def test_killed_in_the_middle_it_loses_no_answer_and_asks_nothing_twice(tmp_path
         assert "5 of them from the cache" in found.result.summary.headline
         twice = {key: count for key, count in asked(server).items() if count > 1}
         assert twice == {(held["model"], held["messages"][-1]["content"]): 2}
+
+
+def test_models_of_the_dated_price_file_need_no_other(tmp_path: Path) -> None:
+    with models() as server:
+        served = sources(server, tmp_path, models=("gpt-4o-mini-2024-07-18",), prices=())
+        with opened(served) as ready:
+            (price,) = ready.prices.values()
+    assert (price.unit, price.input, price.date) == ("US cents", 15, "2024-07-18")
 
 
 def test_it_says_how_to_give_models() -> None:

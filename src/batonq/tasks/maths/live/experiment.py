@@ -39,6 +39,7 @@ from batonq.tasks.maths.live.record import record, standing
 from batonq.tasks.maths.live.session import Session
 from batonq.tasks.maths.live.settings import HOW_TO, LiveOptions, Team, strongest, team
 from batonq.tasks.maths.live.summary import summarise
+from batonq.tasks.maths.prices import FILE
 
 NAME: Final = "maths_live"
 RECORDING: Final = "maths_recording"
@@ -65,7 +66,7 @@ class Sources:
         base_url: of models that are named alone.
         key_variable: environment variable that holds the key.
         key_file: file that holds it.
-        prices: price files.
+        prices: price files, beside that of the recorded answers.
         max_cost: the most that all calls in the cache may cost, in the unit of the prices.
         cache: where calls are kept.
         threads: threads that a local model computes with.
@@ -119,7 +120,7 @@ def opened(sources: Sources) -> Iterator[Opened]:
         DataError: if a model, its price, the key or the cache cannot be had.
     """
     key = read_key(sources.key_variable, sources.key_file)
-    known = load_prices(sources.prices)
+    known = load_prices((FILE, *sources.prices))
     with ExitStack() as stack:
         clients = open_models(
             sources.models, key, sources.base_url, sources.threads, plain=sources.plain
