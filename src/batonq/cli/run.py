@@ -66,8 +66,8 @@ def maths(
     pool: Annotated[
         list[str] | None,
         typer.Option(
-            help="all, no4omini, or local (recorded answers of local models, by itself); may be "
-            "repeated; default all but local."
+            help="all, no4omini; local or local3 (recorded answers of local models, by itself); "
+            "may be repeated; default all but the local ones."
         ),
     ] = None,
     parse: Annotated[
