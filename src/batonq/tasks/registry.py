@@ -14,6 +14,7 @@ SUMMARISE: Mapping[str, str] = MappingProxyType(
     {
         "cpu": "batonq.tasks.cpu.experiment:summarise",
         "maths": "batonq.tasks.maths.experiment:summarise",
+        "maths_live": "batonq.tasks.maths.live.summary:summarise",
         "routing": "batonq.tasks.routing.experiment:summarise",
         "synthetic": "batonq.tasks.synthetic.experiment:summarise",
     }

@@ -54,6 +54,17 @@ def test_a_run_is_whole_and_the_same_command_makes_no_call_again(tmp_path: Path)
     assert (tmp_path / "run/report.html").read_text().count("not run") == 3
 
 
+def test_its_report_is_made_again_by_the_command(tmp_path: Path) -> None:
+    with models() as server:
+        run_live(OPTIONS, sources(server, tmp_path), tmp_path / "run")
+    before = (tmp_path / "run" / "report.html").read_text()
+    command = [sys.executable, "-m", "batonq", "report", str(tmp_path / "run")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "is right on" in done.stdout
+    assert (tmp_path / "run" / "report.html").read_text() == before
+
+
 def test_another_seed_or_folder_is_told_apart(tmp_path: Path) -> None:
     with models() as server:
         run_live(OPTIONS, sources(server, tmp_path), tmp_path / "run")
