@@ -184,14 +184,22 @@ def locate(name: str, explicit: Path | None = None) -> Path:
     Raises:
         DataError: if the name is unknown, or the file is not there; says how to give it.
     """
-    file = named(name)
+    return place(named(name), explicit)
+
+
+def place(file: DataFile, explicit: Path | None = None) -> Path:
+    """Return where a file lies, of this registry or of another; see `locate`.
+
+    Raises:
+        DataError: if it is not there; says how to give it.
+    """
     given = given_folder(explicit)
     if given is None:
-        raise DataError(f"{name}: no data folder was given; {_remedy(file)}")
-    found = _below(file, given)
+        raise DataError(f"{file.name}: no data folder was given; {_remedy(file)}")
+    found = below(file, given)
     if found is None:
         said = "--data" if explicit is not None else VARIABLE
-        raise DataError(f"{name}: {given} (from {said}) holds no {file.path}; {_remedy(file)}")
+        raise DataError(f"{file.name}: {given} (from {said}) holds no {file.path}; {_remedy(file)}")
     return found
 
 
@@ -203,7 +211,7 @@ def listing(explicit: Path | None = None) -> tuple[Listed, ...]:
     given = given_folder(explicit)
     lines = []
     for file in FILES.values():
-        found = None if given is None else _below(file, given)
+        found = below(file, given)
         lines.append(Listed(file, found, "missing" if found is None else _state(file, found)))
     return tuple(lines)
 
@@ -280,7 +288,10 @@ def content_sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _below(file: DataFile, given: Path) -> Path | None:
+def below(file: DataFile, given: Path | None) -> Path | None:
+    """Return where a file lies below a folder, or None; the folder may be the file itself."""
+    if given is None:
+        return None
     if given.is_file():
         return given if given.name == Path(file.path).name else None
     places = (given / file.path, given / Path(file.path).name)

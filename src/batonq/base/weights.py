@@ -16,7 +16,7 @@ from types import MappingProxyType
 
 import httpx
 
-from batonq.base.data import VARIABLE, DataFile, Listed, content_sha256, given_folder
+from batonq.base.data import DataFile, Listed, below, content_sha256, given_folder, place
 from batonq.base.download import Watch, download
 from batonq.base.errors import DataError
 
@@ -123,16 +123,7 @@ def locate(name: str, explicit: Path | None = None) -> Path:
     Raises:
         DataError: if the name is unknown, or the file is not there; says how to give it.
     """
-    file = named(name).file
-    given = given_folder(explicit)
-    found = _below(file, given)
-    if found is not None:
-        return found
-    ways = f"give the folder that holds it with --data DIR or {VARIABLE}=DIR"
-    ways += f", or run: batonq data fetch {name}" if file.fetchable else ""
-    if given is None:
-        raise DataError(f"{name}: no data folder was given; {ways}")
-    raise DataError(f"{name}: {given} holds no {file.path}; {ways}")
+    return place(named(name).file, explicit)
 
 
 def listing(explicit: Path | None = None, check: bool = False) -> tuple[Listed, ...]:
@@ -144,7 +135,7 @@ def listing(explicit: Path | None = None, check: bool = False) -> tuple[Listed, 
             file of the right size is listed as `RIGHT_SIZE`.
     """
     given = given_folder(explicit)
-    found = [(one, _below(one.file, given)) for one in WEIGHTS.values()]
+    found = [(one, below(one.file, given)) for one in WEIGHTS.values()]
     return tuple(Listed(one.file, path, _state(one, path, check)) for one, path in found)
 
 
@@ -176,15 +167,6 @@ def fetch(
     url = f"{host.rstrip('/')}/{weights.repository}/resolve/main/{path.name}"
     download(url, path, weights.size, file.sha256, client, watch)
     return path
-
-
-def _below(file: DataFile, given: Path | None) -> Path | None:
-    if given is None:
-        return None
-    name = Path(file.path).name
-    if given.is_file():
-        return given if given.name == name else None
-    return next((place for place in (given / file.path, given / name) if place.is_file()), None)
 
 
 def _state(weights: Weights, found: Path | None, check: bool) -> str:
