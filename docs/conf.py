@@ -32,6 +32,7 @@ nitpick_ignore_regex = [
     (r"py:.*", r"batonq\.icq\.(finite|settings|\w*kernels)\..*"),
     (r"py:.*", r"batonq\.node\.(core|values|overview\.(view|fold)|store\.lock)\..*"),
     (r"py:.*", r"batonq\.tasks\.cpu\.learning\.(memory|play)\..*"),
+    (r"py:.*", r"batonq\.llm\.retry\._T"),  # a type variable
 ]
 
 html_theme = "furo"
