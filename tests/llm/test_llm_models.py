@@ -165,3 +165,15 @@ def test_a_key_named_twice_is_refused(tmp_path):
 
 def test_a_key_does_not_show_when_it_is_printed():
     assert KEY not in f"{SecretStr(KEY)} {SecretStr(KEY)!r}"
+
+
+def test_a_key_given_for_a_name_is_not_shown():
+    with pytest.raises(DataError, match="is it a key") as error:
+        read_key("sk-0123456789")
+    assert "sk-0123456789" not in str(error.value)
+
+
+def test_an_empty_variable_does_not_let_one_key_go_to_two_places():
+    specs = ["a@https://h1.example/v1", "b@https://h2.example/v1#"]
+    with pytest.raises(DataError, match="one key would go to"):
+        open_models(specs, SecretStr("0123456789"))

@@ -67,6 +67,8 @@ class GgufModel:
             except Exception as error:  # the binding raises whatever the engine throws
                 raise CallError(f"{self.path}: the model failed ({error})") from error
             seconds = time.perf_counter() - start
+        if isinstance(answer, dict) and answer.get("error"):  # too long a prompt, say
+            raise CallError(f"{self.path}: the model failed ({str(answer['error'])[:200]})")
         try:
             return read_reply(answer, request, seconds)
         except ValueError as error:

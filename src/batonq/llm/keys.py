@@ -19,6 +19,10 @@ def read_key(variable: str | None = None, file: Path | None = None) -> SecretStr
     """
     if variable is not None and file is not None:
         raise DataError(f"the key is named twice: variable {variable} and {file}; name one")
+    if variable is not None and not variable.isidentifier():
+        raise DataError(
+            "the name given for the key's environment variable is no name; is it a key?"
+        )
     if variable is not None:
         return _checked(os.environ.get(variable, ""), f"the environment variable {variable}")
     return None if file is None else _checked(read_private(file), str(file))

@@ -45,7 +45,9 @@ def open_models(
     """
     places = [_place(spec, base_url) for spec in specs]
     if key is not None:
-        _one_place([url for _, url in places if url is not None and "#" not in url], plain)
+        _one_place(
+            [url for _, url in places if url is not None and not url.partition("#")[2]], plain
+        )
     return [_client(name, url, key, threads, plain) for name, url in places]
 
 

@@ -1,4 +1,4 @@
-"""Pools: which calls take part, named before any test fold was looked at.
+"""Pools: which calls take part, named before any test fold was looked at, but for `local3`.
 
 A call is one model under one prompt. Four or five of them keep the number of information states
 in proportion to the questions there are to learn from.

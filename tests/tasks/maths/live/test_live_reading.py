@@ -93,6 +93,14 @@ def test_option_of(value: float | None, options: tuple[str, ...], place: int | N
         ("The right option is B.", 1),
         ("The answer is A pen, so the answer is C.", 2),
         ("There are 2 * 3 = 6 pens.\n#### 6", 1),  # by its number
+        ("Answer: B", 1),
+        ("**Final Answer:** C", 2),
+        ("The Answer is (b)", 1),
+        ("Option D", 3),
+        ("B) none of these", 1),
+        (r"\boxed{\text{B}}", 1),
+        (r"#### \textbf{(C)}", 2),
+        ("The answer is 12 apples. Option A is too low.", None),
         ("#### E", None),  # no such option
         ("There are 2 * 3 = 7 pens.", None),
         ("", None),

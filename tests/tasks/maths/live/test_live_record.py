@@ -94,6 +94,11 @@ def test_whatever_ends_it_whole_questions_are_written(tmp_path: Path) -> None:
         assert [one["right"]["n"] for one in whole.document()["calls"]] == [6] * 6
 
 
+def test_only_the_test_is_recorded(tmp_path: Path) -> None:
+    with models() as server, pytest.raises(DataError, match="split: 'train' cannot be recorded"):
+        record_live(LiveOptions(split="train"), sources(server, tmp_path), tmp_path / "a")
+
+
 def test_answers_of_other_models_are_not_mixed_in(tmp_path: Path) -> None:
     with models() as server, session(server, tmp_path) as made:
         record("generated", generated(1), MODELS, made, tmp_path / "a")

@@ -202,7 +202,7 @@ def _chance_of_yes(reply: Reply) -> float | None:
     for token, logprob in reply.first:
         word = token.strip().lower()
         if word in chance:
-            chance[word] += exp(logprob)
+            chance[word] += exp(min(logprob, 0.0))  # a server may tell anything
     total = sum(chance.values())
     if total > 0:
         return _short(chance["yes"] / total)

@@ -239,6 +239,11 @@ def record_live(
     Raises:
         DataError: if models, data or folder cannot be used.
     """
+    if options.split != "test":
+        raise DataError(
+            f"split: '{options.split}' cannot be recorded, as a replay takes the answers for those "
+            "to the test's questions; leave --split out"
+        )
     questions = options.load()[: options.count]
     with opened(sources) as ready:
         stopped: BatonqError | None = None

@@ -21,9 +21,13 @@ RunPrograms = Callable[[Sequence[str]], Sequence[float | None]]
 SURE: Final = 0.5  # a checker's chance of yes from which on it approves
 _NEAR: Final = 5e-3  # relative: a program's value is the option it rounds to
 _MARKED: Final = re.compile(r"####[^A-Za-z0-9]*([A-Ea-e])\b")
-_SAID: Final = re.compile(
-    r"\b(?:answer|option|choice)\b[^A-Za-z0-9]*(?:is|:)?[^A-Za-z0-9]*([A-E])\b(?![a-z'])"
+_LETTER: Final = r"[^A-Za-z0-9]*(?:(?i:is)\b)?[^A-Za-z0-9]*?(?:\(([a-e])\)|([A-E])\b(?![a-z']))"
+_SAID: Final = (
+    re.compile(r"\b(?i:answer)\b" + _LETTER),
+    re.compile(r"\b(?i:option|choice)\b" + _LETTER),  # where no answer is spoken of
 )
+_STYLE: Final = re.compile(r"\\(?:text|textbf|mathrm|mathbf)\s*\{([^{}]*)\}")
+_LISTED: Final = re.compile(r"^\W*([A-E])[).:]\s[^\n]*$")  # one line, as an option is written
 _ALONE: Final = re.compile(r"^\W*([A-Ea-e])(?:\W|$)")
 
 
@@ -88,16 +92,22 @@ def option_of(value: float | None, options: Sequence[str]) -> int | None:
 
 def letter_of(text: str, question: Question) -> int | None:
     """The option a text names: after ####, in a box, after "answer", alone; else by its number."""
+    text = _STYLE.sub(r"\1", text)
     boxed = [inner.strip() for inner in re.findall(r"\\boxed\{([^{}]*)\}", text)]
     for inner in reversed(boxed):
         found = _ALONE.match(inner)
         if found:
             return _place(found[1], question)
-    for pattern in (_MARKED, _SAID):
-        named = pattern.findall(text)
-        if named:
-            return _place(named[-1], question)
-    alone = _ALONE.match(text.strip()) if len(text.strip()) <= len("A) ") + 1 else None
+    marked = _MARKED.findall(text)
+    if marked:
+        return _place(marked[-1], question)
+    said = _SAID[0].findall(text)
+    if not said and "answer" not in text.lower():
+        said = _SAID[1].findall(text)
+    if said:
+        return _place("".join(said[-1]), question)
+    short = len(text.strip()) <= len("A) ") + 1
+    alone = (_ALONE if short else _LISTED).match(text.strip())
     if alone:
         return _place(alone[1], question)
     return option_of(extract(text, question.text), question.options)
