@@ -39,5 +39,9 @@ class CallError(BatonqError):
     """A call of a model that could not be made, or whose answer cannot be used."""
 
 
+class RequestError(CallError):
+    """A model will not take this one request; it may take the next."""
+
+
 class SpentError(BatonqError):
     """The next call could cost more than is left of a budget; everything kept so far stays."""

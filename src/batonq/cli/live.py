@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -138,15 +136,12 @@ def run_live(given: Mapping[str, Any], as_json: bool) -> None:
     from batonq.tasks.maths.live import experiment
 
     options, sources = _options(given), _sources(given)
-    with _bar() as progress:
-        if given["record"] is not None:
-            done = experiment.record_live(options, sources, given["record"], progress)
-        else:
-            found = experiment.run_live(options, sources, given["out"], progress)
     if given["record"] is not None:
+        done = experiment.record_live(options, sources, given["record"], show_progress=True)
         _show_recording(done, as_json)
         stopped = done.stopped
     else:
+        found = experiment.run_live(options, sources, given["out"], show_progress=True)
         show_result(found.result, as_json)
         stopped = found.stopped
     if stopped is not None:
@@ -207,22 +202,3 @@ def _show_recording(done: Recording, as_json: bool) -> None:
         return
     show_table(done.table)
     print(done.replay)
-
-
-@contextmanager
-def _bar() -> Iterator[Callable[[int], Callable[[], None]]]:
-    """A bar on stderr if that is a terminal: given how many questions, what to call after each."""
-    if not sys.stderr.isatty():
-        yield lambda _: lambda: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
-
-    columns = ("questions", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-
-        def begin(total: int) -> Callable[[], None]:
-            task = bar.add_task("questions", total=total)
-            return lambda: bar.advance(task)
-
-        yield begin

@@ -17,7 +17,7 @@ from typing import Final
 import httpx
 from pydantic import SecretStr
 
-from batonq.base.errors import CallError, DataError
+from batonq.base.errors import CallError, DataError, RequestError
 from batonq.base.files import Json
 from batonq.base.machine import is_loopback
 from batonq.llm.completion import DONE, join_stream, read_reply
@@ -28,6 +28,7 @@ LARGEST: Final = 1 << 23  # bytes of an answer
 _MOST_ALTERNATIVES: Final = 20  # that endpoints report
 _AGAIN: Final = frozenset({408, 425, 429})
 _REFUSED: Final = frozenset({400, 422})
+_OF_REQUEST: Final = _REFUSED | {413}  # what the server holds against this request, not the next
 _SHORTEST_KEY: Final = 8
 _NO_CREDIT: Final = "insufficient_quota"
 _END: Final = re.compile(rb"(?:^|[\r\n])data: ?" + re.escape(DONE.encode()))
@@ -203,7 +204,8 @@ class Endpoint:
             raise CallError(f"{where}: {key} ({status}: {said})")
         if status == 404:
             raise CallError(f"{where}: knows no such model or address ({said}); correct the name")
-        raise CallError(f"{where}: refused the request ({status}: {said})")
+        kind = RequestError if status in _OF_REQUEST else CallError
+        raise kind(f"{where}: refused the request ({status}: {said})")
 
     def _hidden(self, text: str) -> str:
         """A text without the key. What is shorter than a real key may be a common word."""

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from batonq.base.errors import CallError, DataError
+from batonq.base.errors import CallError, DataError, RequestError
 from batonq.base.extras import need
 from batonq.base.files import Json
 from batonq.llm.completion import read_reply
@@ -65,10 +65,10 @@ class GgufModel:
             try:
                 answer: Json = server.handle_chat_completions(asked)
             except Exception as error:  # the binding raises whatever the engine throws
-                raise CallError(f"{self.path}: the model failed ({error})") from error
+                raise RequestError(f"{self.path}: the model failed ({error})") from error
             seconds = time.perf_counter() - start
         if isinstance(answer, dict) and answer.get("error"):  # too long a prompt, say
-            raise CallError(f"{self.path}: the model failed ({str(answer['error'])[:200]})")
+            raise RequestError(f"{self.path}: the model failed ({str(answer['error'])[:200]})")
         try:
             return read_reply(answer, request, seconds)
         except ValueError as error:

@@ -85,6 +85,7 @@ class Client(Protocol):
         """Make the call.
 
         Raises:
+            RequestError: if the model will not take this request.
             CallError: if no usable answer came, after every retry.
         """
         ...

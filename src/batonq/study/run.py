@@ -84,7 +84,7 @@ def run(experiment: Experiment, out: Path, workers: int = 1, show_progress: bool
         logger.info("%s: %d of %d cells are done", out, len(finished), len(identity.cells))
     try:
         with (
-            _progress(len(identity.cells), len(finished), show_progress) as advance,
+            progress_bar("cells", len(identity.cells), len(finished), show_progress) as advance,
             closing(run_cells(experiment, waiting, workers)) as outcomes,
         ):
             for cell in outcomes:
@@ -135,15 +135,22 @@ def _write(
 
 
 @contextmanager
-def _progress(total: int, done: int, show: bool) -> Iterator[Callable[[], None]]:
-    """Yield what to call per finished cell; draws a bar on stderr if that is a terminal."""
+def progress_bar(what: str, total: int, done: int, show: bool) -> Iterator[Callable[[], None]]:
+    """Yield what to call per thing finished; draws a bar on stderr if that is a terminal.
+
+    Args:
+        what: the things, in the plural.
+        total: how many there are.
+        done: how many are finished already.
+        show: whether to draw it.
+    """
     if not (show and sys.stderr.isatty()):
         yield lambda: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 
-    columns = ("cells", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (what, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("cells", total=total, completed=done)
+        task = bar.add_task(what, total=total, completed=done)
         yield lambda: bar.advance(task)

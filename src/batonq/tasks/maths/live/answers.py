@@ -27,6 +27,8 @@ CHUNK: Final = 50  # questions in one file
 _FILE: Final = re.compile(r"([a-z0-9]+)-(\d{4})\.jsonl\.gz")
 _SHORT: Final = 1e4  # probabilities and log-probabilities are kept to this many parts
 
+AnswerKey = tuple[tuple[str, int], str]  # of its question, and the name of its call
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -64,6 +66,11 @@ class Answer:
     def question(self) -> tuple[str, int]:
         """`Question.key` of the question it answers."""
         return (self.subject, self.index)
+
+    @property
+    def key(self) -> AnswerKey:
+        """Names it within its data set."""
+        return (self.question, self.call.name)
 
 
 @dataclass(frozen=True)

@@ -33,9 +33,14 @@ class Call:
     checks: str = ""
 
     @property
+    def work(self) -> str:
+        """The prompt, and of a check what it checks."""
+        return f"{self.prompt} of {self.checks}" if self.checks else self.prompt
+
+    @property
     def name(self) -> str:
         """Names it in records, prices and reports."""
-        return f"{self.model}/{self.prompt}" + (f" of {self.checks}" if self.checks else "")
+        return f"{self.model}/{self.work}"
 
 
 def request(call: Call, model: str, question: Question, attempt: str = "") -> Request:

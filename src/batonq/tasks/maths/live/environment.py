@@ -140,9 +140,7 @@ def _blank(team: Team, count: int) -> Replay:
     shape = (count, len(team.calls))
     return Replay(
         models=team.agents,
-        prompts=tuple(
-            f"check of {call.checks}" if call.checks else call.prompt for call in team.calls
-        ),
+        prompts=tuple(call.work for call in team.calls),
         owner=np.array(team.owner, np.int64),
         answer=np.full(shape, -1, np.int64),
         plain=np.zeros(shape, np.bool_),

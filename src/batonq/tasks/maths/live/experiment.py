@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +28,7 @@ from batonq.llm.prices import Price, load_prices
 from batonq.study.experiment import Table
 from batonq.study.folder import Finished, Identity, canonical, load_cell, open_run, save_cell
 from batonq.study.rows import SCHEMA, Interval
-from batonq.study.run import Result, rebuild
+from batonq.study.run import Result, progress_bar, rebuild
 from batonq.tasks.maths.live.answers import Answer, Model, chunks, read_chunks
 from batonq.tasks.maths.live.asking import prompt_of
 from batonq.tasks.maths.live.environment import LiveEnvironment
@@ -53,8 +53,6 @@ FILES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 logger = logging.getLogger(__name__)
-
-Progress = Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -187,7 +185,7 @@ def run_live(
     options: LiveOptions,
     sources: Sources,
     out: Path | None = None,
-    progress: Callable[[int], Progress] = lambda _: lambda: None,
+    show_progress: bool = False,
 ) -> Live:
     """Play a run, or what is left of it, and write its folder.
 
@@ -195,7 +193,7 @@ def run_live(
         options: what is run.
         sources: who answers.
         out: the run folder; None: one of its own below runs/.
-        progress: given the number of questions, returns what to call after each.
+        show_progress: draw a bar on stderr if that is a terminal.
 
     Raises:
         DataError: if models, data or folder cannot be used.
@@ -215,7 +213,8 @@ def run_live(
         environment = LiveEnvironment(
             questions, members, ready.session, options.price, options.interface
         )
-        played = play(environment, options.seed, progress(len(questions)))
+        with progress_bar("questions", len(questions), 0, show_progress) as advance:
+            played = play(environment, options.seed, advance)
     output = canonical(_output(environment, members, played))
     save_cell(folder, Finished(CELL, output, round(time.perf_counter() - started, 3)))
     _save_logs(folder, played)
@@ -226,7 +225,7 @@ def record_live(
     options: LiveOptions,
     sources: Sources,
     folder: Path,
-    progress: Callable[[int], Progress] = lambda _: lambda: None,
+    show_progress: bool = False,
 ) -> Recording:
     """Record every call at the first questions; returns how each call did.
 
@@ -234,7 +233,7 @@ def record_live(
         options: what is asked; interface, lambda, prompts and seed are not used.
         sources: who answers.
         folder: of the files of answers.
-        progress: given the number of questions, returns what to call after each.
+        show_progress: draw a bar on stderr if that is a terminal.
 
     Raises:
         DataError: if models, data or folder cannot be used.
@@ -248,15 +247,16 @@ def record_live(
     with opened(sources) as ready:
         stopped: BatonqError | None = None
         try:
-            record(
-                options.dataset,
-                questions,
-                ready.session.models,
-                ready.session,
-                folder,
-                progress(len(questions)),
-                ready.checker(options.checker),
-            )
+            with progress_bar("questions", len(questions), 0, show_progress) as advance:
+                record(
+                    options.dataset,
+                    questions,
+                    ready.session.models,
+                    ready.session,
+                    folder,
+                    advance,
+                    ready.checker(options.checker),
+                )
         except (CallError, SpentError) as error:
             stopped = error
         asked = {question.key for question in questions}

@@ -45,16 +45,14 @@ def read(
     programs = [answer for answer in answers if answer.call.prompt == "program"]
     values = dict(zip(map(id, programs), run([one.text for one in programs]), strict=True))
     solved = {
-        (answer.question, answer.call.name): _solver(
-            answer, questions[answer.question], values.get(id(answer))
-        )
+        answer.key: _solver(answer, questions[answer.question], values.get(id(answer)))
         for answer in answers
         if answer.call.prompt != CHECK
     }
     return [
         check(answer, solved[answer.question, answer.call.checks])
         if answer.call.prompt == CHECK
-        else solved[answer.question, answer.call.name]
+        else solved[answer.key]
         for answer in answers
     ]
 

@@ -17,7 +17,15 @@ from batonq.base.files import Json
 from batonq.study.experiment import Table
 from batonq.study.intervals import over_questions
 from batonq.tasks.maths.board import Attempt
-from batonq.tasks.maths.live.answers import CHUNK, Answer, Model, chunks, read_chunks, write_chunk
+from batonq.tasks.maths.live.answers import (
+    CHUNK,
+    Answer,
+    AnswerKey,
+    Model,
+    chunks,
+    read_chunks,
+    write_chunk,
+)
 from batonq.tasks.maths.live.asking import CHECK, Call, prompt_of
 from batonq.tasks.maths.live.prompts import prompt
 from batonq.tasks.maths.live.questions import Question
@@ -29,8 +37,7 @@ from batonq.tasks.maths.live.shares import share
 PROMPTS: Final = (CHECKED, "step")
 COLUMNS: Final = ("call", "right", "abstained", "right when answered", "cost", "seconds", "refused")
 
-Key = tuple[tuple[str, int], str]  # of an answer: its question and the name of its call
-Rows = dict[Key, Answer]
+Rows = dict[AnswerKey, Answer]
 
 
 def recorded_calls(models: Sequence[Model], checker: str) -> list[Call]:
@@ -164,18 +171,18 @@ def _recorded(
                 f"{folder}: holds answers to '{answer.call.prompt}' in version {answer.version}, "
                 "which is not today's; choose another folder with --record"
             )
-    return {(answer.question, answer.call.name): answer for answer in answers}
+    return {answer.key: answer for answer in answers}
 
 
 def _others(folder: Path, dataset: str, first: int, rows: Sequence[Answer]) -> list[Answer]:
     """What the file about to be written holds beside these rows: of more questions, say."""
-    written = {(row.question, row.call.name) for row in rows}
+    written = {row.key for row in rows}
     paths = [path for path in chunks(folder, dataset) if f"-{first:04d}." in path.name]
     there = read_chunks(paths)[1]
-    return [one for one in there if (one.question, one.call.name) not in written]
+    return [one for one in there if one.key not in written]
 
 
-def _keys(questions: Sequence[Question], calls: Sequence[Call], there: Rows) -> list[Key]:
+def _keys(questions: Sequence[Question], calls: Sequence[Call], there: Rows) -> list[AnswerKey]:
     """The rows to write of these questions, as far as they are there, question by question."""
     wanted = [(question.key, call.name) for question in questions for call in calls]
     return [key for key in wanted if key in there]

@@ -19,7 +19,7 @@ from batonq.llm.request import CUT
 from batonq.tasks.maths.board import Attempt, Board, answer_classes, same_answer
 from batonq.tasks.maths.extract import numbers_in
 from batonq.tasks.maths.features import NAMES, private_features
-from batonq.tasks.maths.live.answers import Answer, Model, chunks, read_chunks
+from batonq.tasks.maths.live.answers import Answer, AnswerKey, Model, chunks, read_chunks
 from batonq.tasks.maths.live.asking import CHECK, SOLVERS, Call
 from batonq.tasks.maths.live.program.run import run_programs
 from batonq.tasks.maths.live.questions import Question, load_questions
@@ -37,8 +37,6 @@ RECORDED_NAMES: Final = (
     "approval",  # of a check, the chance of yes less one half, in tenths
 )
 _NOT_OF_OPTIONS: Final = [NAMES.index(name) for name in ("echo", "supported")]
-
-Key = tuple[tuple[str, int], str]  # of an answer: its question and the name of its call
 
 
 def recorded_files(dataset: str, folder: Path | None = None) -> list[Path]:
@@ -93,15 +91,15 @@ def recorded_board(dataset: str, data: Path | None = None, folder: Path | None =
 
 def _by_key(
     answers: Sequence[Answer], known: Mapping[tuple[str, int], Question], where: Path
-) -> dict[Key, Answer]:
-    found: dict[Key, Answer] = {}
+) -> dict[AnswerKey, Answer]:
+    found: dict[AnswerKey, Answer] = {}
     for answer in answers:
         if answer.question not in known:
             raise DataError(
                 f"{where}: an answer to question {answer.question}, which the data set does not "
                 "have; restore the file"
             )
-        if found.setdefault((answer.question, answer.call.name), answer) is not answer:
+        if found.setdefault(answer.key, answer) is not answer:
             raise DataError(
                 f"{where}: a second answer of {answer.call.name} to question {answer.question}; "
                 "restore the file"
@@ -159,7 +157,7 @@ def _board(
         dataset=dataset,
         parse="extracted",
         models=tuple(CHECKER if call.checks else call.model for call in calls),
-        prompts=tuple(f"check of {call.checks}" if call.checks else call.prompt for call in calls),
+        prompts=tuple(call.work for call in calls),
         questions=tuple(_shown(question) for question in questions),
         subjects=tuple(question.subject for question in questions),
         answer=answer_classes(values),

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from batonq.base.errors import CallError, DataError
+from batonq.base.errors import DataError, RequestError
 from batonq.llm.calls import Calls
 from batonq.llm.request import Reply
 from batonq.tasks.maths.board import Attempt, same_answer
@@ -21,8 +20,6 @@ from batonq.tasks.maths.live.questions import Question
 
 REFUSED: Final = "refused"  # `Answer.finish` of a call that the model would not take
 _MOST_REFUSED: Final = 5  # requests of a model that has answered none: then it is not the question
-# What clients say of one request that cannot be answered, where the next one may be.
-_OF_THIS_REQUEST: Final = re.compile(r": refused the request \((?:400|413|422):|: the model failed")
 
 
 @dataclass(frozen=True)
@@ -85,21 +82,19 @@ class Session:
         """
         try:
             kept = self.calls.ask(request(call, self._identity[call.model], question, checked))
-        except CallError as error:
-            if not self._of_this_request(call.model, error):
+        except RequestError as error:
+            if self._refuses_all(call.model):
                 raise
             nothing = Reply("", REFUSED, 0, 0, 0.0)
             return Told(answer_of(call, question, nothing), 0.0, False, str(error))
         self._refusals.pop(call.model, None)
         return Told(answer_of(call, question, kept.reply), kept.cost, kept.cached)
 
-    def _of_this_request(self, label: str, error: CallError) -> bool:
-        """Whether an error is about one request, and the next one may be answered."""
-        if not _OF_THIS_REQUEST.search(str(error)):
-            return False
+    def _refuses_all(self, label: str) -> bool:
+        """Count one more refusal of a model, and say whether it will not take any request."""
         if label in self._refusals:
             self._refusals[label] += 1
-        return self._refusals.get(label, 0) < _MOST_REFUSED
+        return self._refusals.get(label, 0) >= _MOST_REFUSED
 
 
 def attempt_of(told: Told, question: Question, checked: Attempt | None = None) -> Attempt:

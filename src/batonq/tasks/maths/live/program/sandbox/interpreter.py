@@ -119,19 +119,25 @@ def _changed(kind: type[ast.operator], old: object, by: object, scope: Scope) ->
 
 
 def _for(node: ast.For, scope: Scope) -> Jump | None:
-    for item in items(_evaluate(node.iter, scope), scope.budget):
-        _bind(node.target, item, scope)
-        jump = _execute(node.body, scope)
-        if jump is _BREAK:
-            return None
-        if jump is not None and jump is not _CONTINUE:
-            return jump
-    return _execute(node.orelse, scope)
+    def rounds() -> Iterator[None]:
+        for item in items(_evaluate(node.iter, scope), scope.budget):
+            _bind(node.target, item, scope)
+            yield
+
+    return _loop(rounds(), node, scope)
 
 
 def _while(node: ast.While, scope: Scope) -> Jump | None:
-    while _evaluate(node.test, scope):
-        scope.budget.spend()
+    def rounds() -> Iterator[None]:
+        while _evaluate(node.test, scope):
+            scope.budget.spend()
+            yield
+
+    return _loop(rounds(), node, scope)
+
+
+def _loop(rounds: Iterator[None], node: ast.For | ast.While, scope: Scope) -> Jump | None:
+    for _ in rounds:
         jump = _execute(node.body, scope)
         if jump is _BREAK:
             return None
