@@ -71,8 +71,6 @@ def run(options: Options, folder: Path, watch: Watch) -> Json:
             lived.through()
         finally:
             pipeline.stop()
-        watch.stage("the last quotes come in")
-        _wait_for_quotes(nodes)
         tables = {agent: audit.asked(node, world.cells) for agent, node in nodes.items()}
     watch.stage("the book is held against the stores")
     return {
@@ -113,7 +111,7 @@ class _Lived:
         self._watch = watch
 
     def through(self) -> None:
-        """From the first request to the last."""
+        """From the first request to the last quote, after which nothing is learnt any more."""
         self._look()
         self._watch.stage("they learn")
         self._pipeline.start()
@@ -127,6 +125,8 @@ class _Lived:
                 self._look()
             self._watch.progress(self._pipeline.book)
             time.sleep(PAUSE)
+        self._watch.stage("the last quotes come in")
+        _wait_for_quotes(self._nodes)
         self._look()
 
     def _look(self) -> None:
