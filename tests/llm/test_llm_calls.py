@@ -40,6 +40,13 @@ def test_a_call_is_made_once_and_then_known(cache):
         assert server.asked.total() == 1
 
 
+def test_one_model_at_two_places_gives_two_answers(cache):
+    for said in ("here", "there"):
+        with serving(lambda body, said=said: said) as server, endpoint(server.url) as one:
+            assert Calls([one], cache, PRICES).ask(request()).reply.text == said
+            assert server.asked.total() == 1
+
+
 def test_the_report_counts_what_was_made_and_what_was_known(cache):
     with serving() as server, endpoint(server.url) as one:
         calls = Calls([one], cache, PRICES)
@@ -57,7 +64,7 @@ def test_an_answer_is_kept_before_it_is_seen(tmp_path):
     with serving() as server, endpoint(server.url) as one, Cache(path) as cache:
         kept = Calls([one], cache, PRICES).ask(request())
         with Cache(path) as other:
-            assert other.find(request()).reply == kept.reply
+            assert other.find(request(url=one.url)).reply == kept.reply
 
 
 def test_an_answer_that_cannot_be_kept_is_not_given(tmp_path):

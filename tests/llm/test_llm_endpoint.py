@@ -292,6 +292,7 @@ def test_an_answer_without_bounds_is_refused(named):
         ("logprobs", {"logprobs", "top_logprobs"}, False),
         ("top_logprobs", {"logprobs", "top_logprobs"}, False),
         ("seed", {"seed"}, False),
+        ("temperature", {"temperature"}, False),
         ("stream_options", {"stream_options"}, True),
     ],
 )
@@ -402,6 +403,9 @@ def test_what_a_server_says_does_not_reach_a_terminal_as_commands():
         ("https://models.example/v1?api_key=secret-word", "holds a name"),
         ("https://models.example/v1#secret-word", "holds a name"),
         ("https://models.example:port/v1", "cannot be read"),
+        ("me:secret-word@models.example/v1", "'models.example/v1' is no URL"),
+        ("//me:secret-word@models.example/v1", "holds a name"),
+        ("https://me:secret-word@models.example:port/v1", "cannot be read"),
         ("https://mod\x00els.example/v1", "cannot be read"),
     ],
 )

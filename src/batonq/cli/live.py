@@ -68,6 +68,14 @@ Checker = Annotated[
         rich_help_panel=_PANEL,
     ),
 ]
+MaxTokens = Annotated[
+    int | None,
+    typer.Option(
+        help="Of the longest reply; models that reason at length need thousands. "
+        "By default 24 to 320, by the prompt.",
+        rich_help_panel=_PANEL,
+    ),
+]
 BaseUrl = Annotated[
     str | None,
     typer.Option(help="Of an OpenAI-compatible endpoint.", metavar="URL", rich_help_panel=_PANEL),
@@ -162,6 +170,7 @@ def _options(given: Mapping[str, Any]) -> LiveOptions:
             subjects=given["subject"] and tuple(given["subject"]),
             prompts=given["prompt"] and tuple(given["prompt"]),
             checker=given["checker"],
+            max_tokens=given["max-tokens"],
             interface=given["interface"],
             price=price[0],
             seed=given["seed"],

@@ -83,6 +83,8 @@ class Calls:
     def ask(self, request: Request) -> Kept:
         """The reply to a request, kept; the same request asked by two threads is one call.
 
+        Answers of one model at two places are kept apart.
+
         Raises:
             CallError: if no usable answer came.
             SpentError: if the call could cost more than is left.
@@ -91,6 +93,7 @@ class Calls:
         """
         if request.model not in self._clients:
             raise DataError(f"nobody answers for '{request.model}'; give it with --models")
+        request = replace(request, url=self._clients[request.model].url)
         key = _key(request)
         mine: Future[Kept] = Future()
         with self._change:

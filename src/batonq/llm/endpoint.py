@@ -36,8 +36,10 @@ _END: Final = re.compile(rb"(?:^|[\r\n])data: ?" + re.escape(DONE.encode()))
 _OPTIONAL: Final = {
     "logprobs": ("logprobs", "top_logprobs"),
     "seed": ("seed",),
+    "temperature": ("temperature",),
     "stream_options": ("stream_options",),
 }
+_BEFORE_AT: Final = re.compile(r".*@", re.S)
 _NEWER: Final = "max_completion_tokens"  # what some call `max_tokens` now
 
 
@@ -51,8 +53,8 @@ class _Answer:
 class Endpoint:
     """One model at one URL. Any number of threads may ask.
 
-    A server that refuses `logprobs`, `seed` or `stream_options`, naming it, is asked without from
-    then on.
+    A server that refuses `logprobs`, `seed`, `temperature` or `stream_options`, naming it, is asked
+    without from then on.
 
     Args:
         base_url: the URL before `/chat/completions`.
@@ -230,7 +232,8 @@ def checked_url(base_url: str, plain: bool = False) -> str:
             "https://HOST/v1, and the key in a variable or a file"
         )
     if url.scheme not in ("http", "https") or not url.host:
-        raise DataError(f"'{base_url}' is no URL of an endpoint; give https://HOST/v1")
+        shown = _BEFORE_AT.sub("", base_url)  # a password may stand there
+        raise DataError(f"'{shown}' is no URL of an endpoint; give https://HOST/v1")
     if url.scheme == "http" and not plain and not is_loopback(url.host):
         raise DataError(
             f"{base_url}: key and questions would go unencrypted; give https, or allow it with "

@@ -34,10 +34,13 @@ class GgufModel:
         path: the file.
         sha256: its checksum.
         model: `gguf-` and the checksum's first 16 digits.
+        url: none.
 
     Raises:
         DataError: if it is no GGUF file.
     """
+
+    url: Final = ""
 
     def __init__(self, path: Path, threads: int = 1) -> None:
         self.path = path

@@ -24,6 +24,7 @@ class Request:
             0 for none. Where it is 0, the log-probability of every token written is asked for.
         temperature: 0 for the likeliest text.
         seed: of the sampler, where the model has one.
+        url: where the model is asked; "" where it runs here, and before anybody is asked.
     """
 
     model: str
@@ -33,10 +34,14 @@ class Request:
     alternatives: int = 0
     temperature: float = 0.0
     seed: int = 0
+    url: str = ""
 
     def key(self) -> str:
         """SHA-256 of the whole request: equal exactly where the calls are the same."""
-        text = json.dumps(asdict(self), sort_keys=True, ensure_ascii=False)
+        told = asdict(self)
+        if not self.url:  # keys are the same as before requests had a URL
+            del told["url"]
+        text = json.dumps(told, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def messages(self) -> list[dict[str, str]]:
@@ -79,6 +84,11 @@ class Client(Protocol):
     @property
     def label(self) -> str:
         """A short name for people, reports and records."""
+        ...
+
+    @property
+    def url(self) -> str:
+        """Where it is asked; "" for one that runs here."""
         ...
 
     def complete(self, request: Request) -> Reply:

@@ -22,7 +22,14 @@ from batonq.tasks.maths.live.questions import Question, load_questions
 from batonq.tasks.maths.live.session import Session
 
 WEAK, STRONG = "a-weak", "b-strong"
-LONGEST = {24: "direct", 256: "step", 320: "reread", 200: "program", 1: "check"}
+# What stands in the prompt of each kind alone; "reread" asks for steps, too.
+SAID = {
+    "check": "solution right?",
+    "program": "`solve()`",
+    "direct": "number only",
+    "reread": "question again:",
+    "step": "step by step:",
+}
 READ, WRITTEN = 7, 3  # tokens of every call, as the server counts them
 BILLIONS = {WEAK: 0.5, STRONG: 2.0}
 
@@ -42,7 +49,7 @@ def reply(body: dict[str, Any]) -> str:
     """What a model writes: its answer in the form it is asked for; a check is never wrong."""
     prompt = body["messages"][-1]["content"]
     (question,) = [one for one in generated(60) if prompt.startswith(one.text + "\n")]
-    kind = LONGEST[body["max_tokens"]]
+    kind = next(name for name, words in SAID.items() if words in prompt)
     if kind == "check":
         return "Yes" if f"{question.gold:g}\n" in prompt.split("solution:\n")[1] else "No"
     value = question.gold if knows(body["model"], question) else question.gold + 1

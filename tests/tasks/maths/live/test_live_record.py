@@ -94,6 +94,24 @@ def test_whatever_ends_it_whole_questions_are_written(tmp_path: Path) -> None:
         assert [one["right"]["n"] for one in whole.document()["calls"]] == [6] * 6
 
 
+def test_a_longest_reply_that_is_given_goes_to_every_prompt_and_is_not_mixed(
+    tmp_path: Path,
+) -> None:
+    long, short = LiveOptions(questions=2, max_tokens=4000), LiveOptions(questions=2)
+    with models() as server:
+        made = sources(server, tmp_path)
+        assert record_live(long, made, tmp_path / "a").stopped is None
+        assert {body["max_tokens"] for body in server.bodies} == {4000}
+        with pytest.raises(DataError, match="recorded with --max-tokens 4000; do so again"):
+            record_live(short, made, tmp_path / "a")
+        assert len(server.bodies) == 12
+        record_live(long, made, tmp_path / "a")
+        assert len(server.bodies) == 12
+        record_live(short, made, tmp_path / "b")
+        with pytest.raises(DataError, match="recorded without --max-tokens; do so again"):
+            record_live(long, made, tmp_path / "b")
+
+
 def test_only_the_test_is_recorded(tmp_path: Path) -> None:
     with models() as server, pytest.raises(DataError, match="split: 'train' cannot be recorded"):
         record_live(LiveOptions(split="train"), sources(server, tmp_path), tmp_path / "a")

@@ -133,6 +133,7 @@ def test_it_says_how_to_give_models() -> None:
         ({"interface": "mind"}, "interface: 'mind' is unknown"),
         ({"price": float("nan")}, "lambda: nan is not a price >= 0"),
         ({"questions": 1}, "questions: 1 is too few; give at least 2"),
+        ({"max_tokens": 0}, "max-tokens: 0 is too few; give at least 1"),
         ({"seed": -1}, "seed: -1 is too small; give at least 0"),
     ],
 )
@@ -193,7 +194,6 @@ WHOLE = {
     "dataset": "gsm8k",
     "split": "test",
     "questions": 1319,
-    "available": 1319,
     "subjects": [],
     "models": [HOSTED],
 }
@@ -218,6 +218,7 @@ def test_our_cell_is_filled_by_a_whole_run_of_served_models_only() -> None:
     "change",
     [
         {"questions": 200},
+        {"questions": 1318},  # a file that was cut short
         {"split": "train"},
         {"subjects": ["grade-school"]},
         {"models": [{"label": "small", "parameters": 0.5}]},

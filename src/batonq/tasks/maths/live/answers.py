@@ -114,6 +114,7 @@ def write_chunk(
     models: Iterable[Model],
     prompts: Mapping[str, Json],
     answers: Iterable[Answer],
+    longest: int | None = None,
 ) -> Path:
     """Write the answers to `CHUNK` questions as one packed file, whole or not at all.
 
@@ -124,6 +125,7 @@ def write_chunk(
         models: who answered.
         prompts: by name and version, the checksum of each prompt used.
         answers: the rows.
+        longest: tokens of the longest reply to any prompt; None: each prompt had its own.
     """
     header: dict[str, Json] = {
         "schema": SCHEMA,
@@ -134,6 +136,7 @@ def write_chunk(
             one.label: {"identity": one.identity, "parameters": one.parameters} for one in models
         },
         "prompts": dict(prompts),
+        **({} if longest is None else {"max_tokens": longest}),
     }
     lines = [header, *(_row(answer) for answer in answers)]
     text = "".join(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n" for line in lines)
@@ -170,6 +173,16 @@ def read_chunks(paths: Sequence[Path]) -> tuple[dict[str, Model], list[Answer]]:
         except (KeyError, TypeError, AttributeError) as error:
             raise DataError(f"{path}: a row is not complete ({error}); restore the file") from error
     return models, answers
+
+
+def longest_in(path: Path) -> int | None:
+    """Tokens of the longest reply that the answers of a file could have; None: each prompt's own.
+
+    Raises:
+        DataError: as `read_chunks`.
+    """
+    longest: int | None = _read(path)[0].get("max_tokens")
+    return longest
 
 
 def _row(answer: Answer) -> Json:

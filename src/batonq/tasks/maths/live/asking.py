@@ -43,7 +43,9 @@ class Call:
         return f"{self.model}/{self.work}"
 
 
-def request(call: Call, model: str, question: Question, attempt: str = "") -> Request:
+def request(
+    call: Call, model: str, question: Question, attempt: str = "", longest: int | None = None
+) -> Request:
     """The request of a call.
 
     Args:
@@ -51,13 +53,14 @@ def request(call: Call, model: str, question: Question, attempt: str = "") -> Re
         model: what the client calls the model.
         question: what is asked.
         attempt: the text to be checked.
+        longest: tokens of the longest reply; None: what small models need under the prompt.
     """
     places = {"question": question.text, "options": options(question), "attempt": attempt}
     return Request(
         model=model,
         system=prompt("system").text,
         prompt=prompt_of(call, question).fill(**places),
-        max_tokens=_LONGEST[call.prompt],
+        max_tokens=_LONGEST[call.prompt] if longest is None else longest,
         alternatives=_ALTERNATIVES if call.prompt == CHECK else 0,
     )
 

@@ -111,8 +111,12 @@ class Opened:
 
 
 @contextmanager
-def opened(sources: Sources) -> Iterator[Opened]:
+def opened(sources: Sources, longest: int | None = None) -> Iterator[Opened]:
     """Open models and cache, and close them afterwards.
+
+    Args:
+        sources: who answers.
+        longest: tokens of the longest reply to any prompt; None: each prompt has its own.
 
     Raises:
         DataError: if a model, its price, the key or the cache cannot be had.
@@ -128,7 +132,7 @@ def opened(sources: Sources) -> Iterator[Opened]:
         prices = prices_of(clients, known)
         cache = stack.enter_context(Cache(sources.cache))
         models = [Model(one.label, one.model, prices[one.model].parameters) for one in clients]
-        session = Session(Calls(clients, cache, prices, sources.max_cost), models)
+        session = Session(Calls(clients, cache, prices, sources.max_cost), models, longest)
         yield Opened(session, {one.label: prices[one.model] for one in clients})
 
 
@@ -198,13 +202,10 @@ def run_live(
     Raises:
         DataError: if models, data or folder cannot be used.
     """
-    every = options.load()
-    questions = every[: options.count]
-    with opened(sources) as ready:
+    questions = options.load()[: options.count]
+    with opened(sources, options.max_tokens) as ready:
         members = team(ready.session.models, options.prompts, ready.checker(options.checker))
-        identity = Identity(
-            NAME, _plain(_config(options, ready, members, questions, len(every))), (CELL,)
-        )
+        identity = Identity(NAME, _plain(_config(options, ready, members, questions)), (CELL,))
         folder = out or Path("runs") / f"maths-live-{options.dataset}-{identity.digest()}"
         open_run(folder, identity)
         if _is_finished(folder):
@@ -244,7 +245,7 @@ def record_live(
             "to the test's questions; leave --split out"
         )
     questions = options.load()[: options.count]
-    with opened(sources) as ready:
+    with opened(sources, options.max_tokens) as ready:
         stopped: BatonqError | None = None
         try:
             with progress_bar("questions", len(questions), 0, show_progress) as advance:
@@ -272,7 +273,6 @@ def _config(
     ready: Opened,
     members: Team,
     questions: Sequence[Question],
-    available: int,
 ) -> dict[str, Json]:
     """What the results depend on."""
     files = {name: locate(name, options.data) for name in FILES[options.dataset]}
@@ -283,7 +283,6 @@ def _config(
         "split": options.split,
         "subjects": list(options.subjects),
         "questions": len(questions),
-        "available": available,
         "interface": options.interface,
         "lambda": options.price,
         "seed": options.seed,
@@ -292,6 +291,7 @@ def _config(
         ],
         "unit": ready.session.calls.unit,
         "calls": [call.name for call in members.calls],
+        "max_tokens": options.max_tokens,
         "prompts": dict(sorted(prompts.items())),
         "files": {name: content_sha256(path) for name, path in files.items()},
     }

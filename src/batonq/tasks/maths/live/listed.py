@@ -9,13 +9,28 @@ its own. What nobody has run stays empty.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from batonq.base.files import Json
 from batonq.study.experiment import Table
 from batonq.study.rows import Interval
 
-LISTED: Final = {"mathqa": ("MathQA", 83.6), "mmlu": ("MMLU", 88.1), "gsm8k": ("GSM8K", 96.0)}
+
+@dataclass(frozen=True)
+class Listed:
+    """A figure listed with the paper: on which data set, in per cent, and its test's questions."""
+
+    title: str
+    figure: float
+    questions: int
+
+
+LISTED: Final = {
+    "mathqa": Listed("MathQA", 83.6, 2985),
+    "mmlu": Listed("MMLU", 88.1, 648),
+    "gsm8k": Listed("GSM8K", 96.0, 1319),
+}
 NOT_RUN: Final = "not run"
 CAPTION: Final = (
     "Per cent right: figures listed with the paper (method and models not shown) beside this run"
@@ -42,13 +57,13 @@ def table(
     name = config["dataset"]
     ours = (_percent(everything), None if judged is None else _percent(judged))
     lines: list[tuple[str | float | Interval | None, ...]] = []
-    for dataset, (title, figure) in LISTED.items():
+    for dataset, one in LISTED.items():
         fits = dataset == name and _fills(config, stopped)
-        told = (_models(config), config["questions"], figure, *ours)
-        empty = (NOT_RUN, None, figure, None, None)
-        lines.append((title, *(told if fits else empty)))
+        told = (_models(config), one.questions, one.figure, *ours)
+        empty = (NOT_RUN, None, one.figure, None, None)
+        lines.append((one.title, *(told if fits else empty)))
     if not _fills(config, stopped):
-        title = LISTED.get(name, (name, None))[0]
+        title = LISTED[name].title if name in LISTED else name
         local = "local: " if _local(config) else ""
         lines.append((title, local + _models(config), everything.n, None, *ours))
     return Table(CAPTION, COLUMNS, tuple(lines))
@@ -56,9 +71,9 @@ def table(
 
 def _fills(config: Mapping[str, Json], stopped: bool) -> bool:
     """Whether a run is one on a listed data set's whole test, with models that are served."""
-    every = config["questions"] == config["available"] and not config["subjects"]
-    whole = config["split"] == "test" and every and not stopped
-    return config["dataset"] in LISTED and whole and not _local(config)
+    one = LISTED.get(config["dataset"])
+    every = one is not None and config["questions"] == one.questions and not config["subjects"]
+    return every and config["split"] == "test" and not stopped and not _local(config)
 
 
 def _local(config: Mapping[str, Json]) -> bool:

@@ -23,6 +23,7 @@ from batonq.tasks.maths.live.answers import (
     AnswerKey,
     Model,
     chunks,
+    longest_in,
     read_chunks,
     write_chunk,
 )
@@ -80,11 +81,13 @@ def record(
         All rows, question by question.
 
     Raises:
-        DataError: if the folder holds answers of other models or to other prompts.
+        DataError: if the folder holds answers of other models, to other prompts or of another
+            longest reply.
         CallError: if a call cannot be made.
         SpentError: if the next call could cost more than is left.
     """
     calls = recorded_calls(models, checker or strongest(models, range(len(models))))
+    _check_longest(folder, dataset, session.longest)
     there = _recorded(folder, dataset, questions, models)
     for first in range(0, len(questions), CHUNK):
         part = questions[first : first + CHUNK]
@@ -97,7 +100,8 @@ def record(
             if len(there) > before:
                 rows = [there[key] for key in _keys(part, calls, there)]
                 rows += _others(folder, dataset, first, rows)
-                write_chunk(folder, dataset, first, models, _prompts(calls, part), rows)
+                prompts = _prompts(calls, part)
+                write_chunk(folder, dataset, first, models, prompts, rows, session.longest)
     return [there[key] for key in _keys(questions, calls, there)]
 
 
@@ -172,6 +176,16 @@ def _recorded(
                 "which is not today's; choose another folder with --record"
             )
     return {answer.key: answer for answer in answers}
+
+
+def _check_longest(folder: Path, dataset: str, longest: int | None) -> None:
+    for path in chunks(folder, dataset):
+        theirs = longest_in(path)
+        if theirs != longest:
+            how = "without --max-tokens" if theirs is None else f"with --max-tokens {theirs}"
+            raise DataError(
+                f"{path}: was recorded {how}; do so again, or choose another folder with --record"
+            )
 
 
 def _others(folder: Path, dataset: str, first: int, rows: Sequence[Answer]) -> list[Answer]:

@@ -45,17 +45,20 @@ class Session:
     Args:
         calls: asks them, from the cache where it can.
         models: who answers there; labels differ.
+        longest: tokens of the longest reply to any prompt; None: each prompt has its own.
 
     Attributes:
         models: as given.
         calls: as given.
+        longest: as given.
 
     Raises:
         DataError: if two models have one label.
     """
 
-    def __init__(self, calls: Calls, models: Sequence[Model]) -> None:
+    def __init__(self, calls: Calls, models: Sequence[Model], longest: int | None = None) -> None:
         self.calls = calls
+        self.longest = longest
         self.models = tuple(models)
         self._identity = {model.label: model.identity for model in models}
         # Refusals of each model that has not answered yet; whoever has is taken out.
@@ -80,8 +83,9 @@ class Session:
             CallError: if no usable answer came, and would not for another question either.
             SpentError: if the call could cost more than is left.
         """
+        asked = request(call, self._identity[call.model], question, checked, self.longest)
         try:
-            kept = self.calls.ask(request(call, self._identity[call.model], question, checked))
+            kept = self.calls.ask(asked)
         except RequestError as error:
             if self._refuses_all(call.model):
                 raise

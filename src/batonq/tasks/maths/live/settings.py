@@ -40,6 +40,8 @@ class LiveOptions:
         subjects: only questions of these; empty takes all.
         prompts: the work actions of every model, of `asking.SOLVERS`.
         checker: label of the model that checks; None: the strongest.
+        max_tokens: of the longest reply to any prompt, at least 1; None: each prompt has its own,
+            enough for small models that do not reason at length.
         interface: what the holder sees: "answers", "counts" or "own".
         price: lambda, accuracy given for one unit of cost.
         seed: of what is drawn while exploring.
@@ -56,6 +58,7 @@ class LiveOptions:
     subjects: tuple[str, ...] = ()
     prompts: tuple[str, ...] = SOLVERS
     checker: str | None = None
+    max_tokens: int | None = None
     interface: str = "answers"
     price: float = PRICE
     seed: int = 0
@@ -81,6 +84,8 @@ class LiveOptions:
             raise ModelError(f"lambda: {self.price:g} is not a price >= 0")
         if self.count < LEAST:
             raise ModelError(f"questions: {self.count} is too few; give at least {LEAST}")
+        if self.max_tokens is not None and self.max_tokens < 1:
+            raise ModelError(f"max-tokens: {self.max_tokens} is too few; give at least 1")
         if self.seed < 0:
             raise ModelError(f"seed: {self.seed} is too small; give at least 0")
 
