@@ -82,6 +82,7 @@ def test_what_is_kept_of_a_reply() -> None:
         ("Yes", (("yes", math.log(0.3)), ("Yes", math.log(0.3)), ("No", math.log(0.2))), 0.75),
         ("yes, it is", (), 1.0),
         (" No.", (), 0.0),
+        ("**Yes**", (), 1.0),
         ("Well", (("Well", -0.1),), None),
     ],
 )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -173,7 +175,37 @@ def test_a_model_that_refuses_everything_ends_the_run(tmp_path: Path) -> None:
     ):
         played = play(environment(made), 0)
         assert isinstance(played.stopped, CallError)
-        assert 5 <= len(server.bodies) <= 2 * 5
+        assert "no such thing" in str(played.stopped)
+        assert "at 3 questions in a row" in str(played.stopped)
+        refused = {(body["model"], question_in(body)) for body in server.bodies}
+        assert max(Counter(model for model, _ in refused).values()) == 3
+
+
+def question_in(body: dict[str, Any]) -> str:
+    return str(body["messages"][-1]["content"]).partition("\n")[0]
+
+
+def test_credit_that_ends_in_the_middle_stops_the_run_and_new_credit_goes_on(
+    tmp_path: Path,
+) -> None:
+    """Some say so with a 400, as of a bad request."""
+    paid = [10]
+
+    def script(body: dict[str, object], nth: int) -> object:
+        return status(400, "no more of that") if len(server.bodies) > paid[0] else None
+
+    with models(script) as server:
+        with session(server, tmp_path) as made:
+            played = play(environment(made, 40), 0)
+            assert isinstance(played.stopped, CallError)
+            assert made.calls.report()[0].calls + made.calls.report()[1].calls == 10
+            assert len(played.episodes) < 40
+        paid[0] = 10_000
+        with session(server, tmp_path) as made:
+            at = environment(made, 40)
+            assert play(at, 0).stopped is None
+            assert sum(one.cached for one in made.calls.report()) == 10
+            assert not any(one.told.refused for heard in at.heard for one in heard.values())
 
 
 def test_exploration_falls_in_a_line_to_its_least() -> None:

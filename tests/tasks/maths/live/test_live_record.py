@@ -18,6 +18,7 @@ from live_models import (
     session,
     sources,
 )
+from openai_server import Answer, Body, status
 
 from batonq.base.errors import DataError, SpentError
 from batonq.tasks.maths.live.answers import Model, chunks, read_chunks
@@ -92,6 +93,42 @@ def test_whatever_ends_it_whole_questions_are_written(tmp_path: Path) -> None:
         assert len(server.bodies) == 36
         assert max(asked(server).values()) == 1
         assert [one["right"]["n"] for one in whole.document()["calls"]] == [6] * 6
+
+
+def test_what_was_refused_is_asked_again_and_what_checked_it(tmp_path: Path) -> None:
+    bad, credit = generated(2)[1], [False]
+
+    def script(body: Body, nth: int) -> Answer | None:
+        refuse = bad.text in str(body["messages"]) and body["model"] == WEAK and not credit[0]
+        return status(400, "no more of that") if refuse else None
+
+    with models(script) as server:
+        made = sources(server, tmp_path)
+        options = LiveOptions(questions=2)
+        first = record_live(options, made, tmp_path / "a")
+        assert first.stopped is None
+        assert {one["call"]: one["refused"] for one in first.document()["calls"]} == {
+            call.name: int(call.model == WEAK) for call in recorded_calls(MODELS, STRONG)
+        }
+        credit[0] = True
+        again = record_live(options, made, tmp_path / "a")
+        assert {one["refused"] for one in again.document()["calls"]} == {0}
+        rows = read_chunks(chunks(tmp_path / "a", "generated"))[1]
+        assert len(rows) == len({row.key for row in rows}) == 12
+        # The weak model's program and steps, and the check of a program that is there now.
+        assert len(server.bodies) == 12 + 3
+
+
+def test_answers_of_another_host_are_not_mixed_in(tmp_path: Path) -> None:
+    with models() as server, models() as other:
+        options = LiveOptions(questions=2)
+        record_live(options, sources(server, tmp_path), tmp_path / "a")
+        with pytest.raises(DataError, match=f"holds answers of '{WEAK}' .{WEAK} at {server.url}"):
+            record_live(options, sources(other, tmp_path), tmp_path / "a")
+        run_live(options, sources(server, tmp_path), tmp_path / "run")
+        with pytest.raises(DataError, match="models is"):
+            run_live(options, sources(other, tmp_path), tmp_path / "run")
+        assert other.bodies == []
 
 
 def test_a_longest_reply_that_is_given_goes_to_every_prompt_and_is_not_mixed(

@@ -25,6 +25,7 @@ SCHEMA: Final = "batonq-answers"
 VERSION: Final = 1
 CHUNK: Final = 50  # questions in one file
 _FILE: Final = re.compile(r"([a-z0-9]+)-(\d{4})\.jsonl\.gz")
+_BEFORE_WORDS: Final = re.compile(r"^\W+")
 _SHORT: Final = 1e4  # probabilities and log-probabilities are kept to this many parts
 
 AnswerKey = tuple[tuple[str, int], str]  # of its question, and the name of its call
@@ -81,11 +82,18 @@ class Model:
         label: its short name.
         identity: `gguf-` and a checksum, or what the endpoint calls it.
         parameters: in billions; None where nobody tells.
+        url: where it is asked; "" where it runs here.
     """
 
     label: str
     identity: str
     parameters: float | None
+    url: str = ""
+
+    @property
+    def where(self) -> str:
+        """Its identity, and where it is asked if it is served."""
+        return f"{self.identity} at {self.url}" if self.url else self.identity
 
 
 def answer_of(call: Call, question: Question, reply: Reply) -> Answer:
@@ -132,9 +140,7 @@ def write_chunk(
         "version": VERSION,
         "dataset": dataset,
         "first": first,
-        "models": {
-            one.label: {"identity": one.identity, "parameters": one.parameters} for one in models
-        },
+        "models": {one.label: _told(one) for one in models},
         "prompts": dict(prompts),
         **({} if longest is None else {"max_tokens": longest}),
     }
@@ -166,7 +172,7 @@ def read_chunks(paths: Sequence[Path]) -> tuple[dict[str, Model], list[Answer]]:
         header, rows = _read(path)
         try:
             for label, told in header["models"].items():
-                model = Model(label, told["identity"], told["parameters"])
+                model = Model(label, told["identity"], told["parameters"], told.get("url", ""))
                 if models.setdefault(label, model) != model:
                     raise DataError(f"{path}: another model is called '{label}' than elsewhere")
             answers += [_answer(row) for row in rows]
@@ -183,6 +189,11 @@ def longest_in(path: Path) -> int | None:
     """
     longest: int | None = _read(path)[0].get("max_tokens")
     return longest
+
+
+def _told(model: Model) -> Json:
+    served = {"url": model.url} if model.url else {}
+    return {"identity": model.identity, "parameters": model.parameters, **served}
 
 
 def _row(answer: Answer) -> Json:
@@ -226,5 +237,5 @@ def _chance_of_yes(reply: Reply) -> float | None:
     total = sum(chance.values())
     if total > 0:
         return _short(chance["yes"] / total)
-    words = reply.text.strip().lower()
+    words = _BEFORE_WORDS.sub("", reply.text.lower())
     return 1.0 if words.startswith("yes") else 0.0 if words.startswith("no") else None

@@ -131,7 +131,9 @@ def opened(sources: Sources, longest: int | None = None) -> Iterator[Opened]:
             stack.callback(client.close)
         prices = prices_of(clients, known)
         cache = stack.enter_context(Cache(sources.cache))
-        models = [Model(one.label, one.model, prices[one.model].parameters) for one in clients]
+        models = [
+            Model(one.label, one.model, prices[one.model].parameters, one.url) for one in clients
+        ]
         session = Session(Calls(clients, cache, prices, sources.max_cost), models, longest)
         yield Opened(session, {one.label: prices[one.model] for one in clients})
 

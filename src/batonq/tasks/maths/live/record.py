@@ -158,14 +158,17 @@ def _answers(question: Question, calls: Sequence[Call], session: Session, there:
 def _recorded(
     folder: Path, dataset: str, questions: Sequence[Question], models: Sequence[Model]
 ) -> Rows:
-    """The rows that are in the folder, checked to be of these models and of today's prompts."""
+    """The rows that are in the folder, checked to be of these models and of today's prompts.
+
+    What a model refused is asked again, and what checked it: it may have been for want of credit.
+    """
     found, answers = read_chunks(chunks(folder, dataset))
     known = {question.key: question for question in questions}
     given = {model.label: model for model in models}
     for label, model in found.items():
         if given.get(label) != model:
             raise DataError(
-                f"{folder}: holds answers of '{label}' ({model.identity}), which is not among "
+                f"{folder}: holds answers of '{label}' ({model.where}), which is not among "
                 "the models given; choose another folder with --record"
             )
     for answer in answers:
@@ -175,7 +178,12 @@ def _recorded(
                 f"{folder}: holds answers to '{answer.call.prompt}' in version {answer.version}, "
                 "which is not today's; choose another folder with --record"
             )
-    return {answer.key: answer for answer in answers}
+    refused = {answer.key for answer in answers if answer.finish == REFUSED}
+    return {
+        answer.key: answer
+        for answer in answers
+        if answer.key not in refused and (answer.question, answer.call.checks) not in refused
+    }
 
 
 def _check_longest(folder: Path, dataset: str, longest: int | None) -> None:

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from batonq.base.errors import DataError, RequestError
+from batonq.base.errors import CallError, DataError, RequestError
 from batonq.llm.calls import Calls
 from batonq.llm.request import Reply
 from batonq.tasks.maths.board import Attempt, same_answer
@@ -19,7 +19,7 @@ from batonq.tasks.maths.live.program.run import run_programs
 from batonq.tasks.maths.live.questions import Question
 
 REFUSED: Final = "refused"  # `Answer.finish` of a call that the model would not take
-_MOST_REFUSED: Final = 5  # requests of a model that has answered none: then it is not the question
+_MOST_REFUSED: Final = 3  # questions in a row that a model refuses: then it is not the questions
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ class Session:
         self.longest = longest
         self.models = tuple(models)
         self._identity = {model.label: model.identity for model in models}
-        # Refusals of each model that has not answered yet; whoever has is taken out.
-        self._refusals = dict.fromkeys(self._identity, 0)
+        # Questions that each model has refused since it last answered.
+        self._refused: dict[str, set[tuple[str, int]]] = {label: set() for label in self._identity}
         if len(self._identity) < len(models):
             labels = [model.label for model in models]
             twice = next(label for label in labels if labels.count(label) > 1)
@@ -72,7 +72,8 @@ class Session:
         """Make one call.
 
         A request that the model refuses for what it says is an abstention: a row without text. A
-        model that refuses every request is taken to refuse whatever is asked.
+        model that refuses one question after the other is taken to refuse whatever is asked, for
+        want of credit, say.
 
         Args:
             call: whom to ask, and how.
@@ -87,18 +88,18 @@ class Session:
         try:
             kept = self.calls.ask(asked)
         except RequestError as error:
-            if self._refuses_all(call.model):
-                raise
+            self._count_refusal(call.model, question, error)
             nothing = Reply("", REFUSED, 0, 0, 0.0)
             return Told(answer_of(call, question, nothing), 0.0, False, str(error))
-        self._refusals.pop(call.model, None)
+        if not kept.cached:
+            self._refused[call.model].clear()
         return Told(answer_of(call, question, kept.reply), kept.cost, kept.cached)
 
-    def _refuses_all(self, label: str) -> bool:
-        """Count one more refusal of a model, and say whether it will not take any request."""
-        if label in self._refusals:
-            self._refusals[label] += 1
-        return self._refusals.get(label, 0) >= _MOST_REFUSED
+    def _count_refusal(self, label: str, question: Question, error: RequestError) -> None:
+        refused = self._refused[label]
+        refused.add(question.key)
+        if len(refused) >= _MOST_REFUSED:
+            raise CallError(f"{error}; so it said at {len(refused)} questions in a row") from error
 
 
 def attempt_of(told: Told, question: Question, checked: Attempt | None = None) -> Attempt:

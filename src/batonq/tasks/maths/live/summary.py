@@ -87,8 +87,8 @@ def _headline(config: Mapping[str, Json], cell: Json, judged: Sequence[Json]) ->
     told = []
     if cell["stopped"]:
         told.append(
-            f"PARTIAL, {count} of {config['questions']} questions: {cell['stopped']}. The same "
-            "command goes on from there."
+            f"PARTIAL, {count} of {config['questions']} questions: {cell['stopped']}. With that "
+            "mended, the same command goes on from there."
         )
     if judged:
         found = figures(judged, config["lambda"])
