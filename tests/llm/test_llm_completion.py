@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from llm_parts import request
 from openai_server import completion, events
 
-from batonq.llm.completion import estimate, join_stream, read_reply
+from batonq.llm.completion import BLOCKED, estimate, join_stream, read_reply
 from batonq.llm.request import Reply
 
 BODY = {"model": "some-model", "logprobs": True, "top_logprobs": 2, "stream_options": {}}
@@ -72,21 +72,161 @@ def test_half_a_character_and_minus_infinity_become_what_can_be_stored():
         [],
         "text",
         {},
-        {"choices": []},
         {"choices": {}},
         {"choices": [{"message": None}]},
         {"choices": [{"message": {"content": 3}}]},
-        {"choices": [{"message": {"content": [{"type": "text", "text": "a"}]}}]},
+        {"choices": [{"message": {"content": [{"type": "text", "text": 3}]}}]},
+        {"choices": [{"message": {"content": ["a"]}}]},
+        {"choices": [{"finish_reason": "stop"}]},
         {"error": {"message": "upstream"}},
-        {**SHORTEST, "usage": {"prompt_tokens": "many", "completion_tokens": 1}},
-        {**SHORTEST, "usage": {"prompt_tokens": 1, "completion_tokens": -1}},
-        {**SHORTEST, "usage": 7},
-        {**SHORTEST, "usage": {"prompt_tokens": float("inf"), "completion_tokens": 1}},
+        {"choices": [], "error": {"message": "upstream"}},
+        {"choices": [{**SHORTEST["choices"][0], "error": {"code": 502}}]},
+        {"choices": [{**SHORTEST["choices"][0], "finish_reason": "error"}]},
     ],
 )
 def test_what_is_no_completion_is_refused(told):
     with pytest.raises(ValueError, match="is no chat completion"):
         read_reply(told, request(), 0.0)
+
+
+def choice(**fields: object) -> dict[str, object]:
+    """A completion whose choice is the shortest one but for these fields."""
+    return {"choices": [{**SHORTEST["choices"][0], **fields}]}
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        *({**SHORTEST, "usage": usage} for usage in (None, 7, [], {})),
+        choice(finish_reason=7),
+        *(choice(logprobs=told) for told in ([], 7, {}, {"content": None}, {"content": "a"})),
+        choice(logprobs={"content": [{"token": "a", "logprob": None}]}),
+        choice(logprobs={"content": [{"token": "a", "logprob": "high"}]}),
+        choice(logprobs={"content": ["a"]}),
+        choice(logprobs={"content": [{"top_logprobs": [{"token": "a"}]}]}),
+        choice(logprobs={"content": [{"top_logprobs": [{"token": 1, "logprob": 0}]}]}),
+    ],
+)
+def test_what_need_not_be_there_loses_no_answer(told):
+    reply = read_reply(told, request("x" * 8, alternatives=2), 0.0)
+    assert reply == Reply("a", "stop", tokens_in=2, tokens_out=1, seconds=0.0)
+
+
+def test_the_first_token_may_be_told_without_alternatives_and_the_other_way_round():
+    told = {"content": [{"logprob": -1}]}
+    reply = read_reply(choice(logprobs=told), request(alternatives=2), 0.0)
+    assert (reply.logprobs, reply.first) == ((-1.0,), ())
+    told = {"content": [{"logprob": None, "top_logprobs": [{"token": "a", "logprob": -2}]}]}
+    reply = read_reply(choice(logprobs=told), request(alternatives=2), 0.0)
+    assert (reply.logprobs, reply.first) == ((), (("a", -2.0),))
+
+
+def test_the_text_of_an_answer_in_parts_is_that_of_its_text_parts():
+    parts = [
+        {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]},
+        {"type": "text", "text": "six times "},
+        {"type": "text", "text": "seven"},
+    ]
+    assert read_reply(choice(message={"content": parts}), request(), 0.0).text == "six times seven"
+    pieces = [{"choices": [{"delta": {"content": [part]}}]} for part in parts]
+    assert read_reply(joined(*pieces), request(), 0.0).text == "six times seven"
+
+
+def joined(*pieces: object) -> object:
+    """The completion in a stream of these pieces."""
+    return join_stream(
+        "".join(f"data: {json.dumps(one)}\n\n" for one in [*pieces, None]).replace(
+            "data: null", "data: [DONE]"
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("<think>\nsix, seven\n</think>\n\n42", "42"),
+        ("\n<think></think>42\n", "42\n"),
+        ("<think>six times", ""),
+        ("six, seven\n</think>\n\n42", "42"),  # the prompt held the beginning
+        ("<think>a</think>b</think>c", "b</think>c"),
+        ("42 <think>no</think>", "42 <think>no</think>"),
+        (" 42 ", " 42 "),
+    ],
+)
+def test_thoughts_before_an_answer_are_no_part_of_it(text, said):
+    told = choice(message={"content": text})
+    reply = read_reply(told, request(), 0.0)
+    assert reply.text == said
+    assert reply.tokens_out == estimate(len(text))  # all of it was written
+
+
+@pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
+def test_thoughts_beside_an_answer_are_written_and_no_part_of_it(name):
+    thought = {"content": None, name: "x" * 40}
+    reply = read_reply(choice(message=thought), request(), 0.0)
+    assert (reply.text, reply.tokens_out) == ("", 10)
+    piece = {"choices": [{"delta": thought}]}
+    reply = read_reply(joined(piece, piece), request(), 0.0)
+    assert (reply.text, reply.tokens_out) == ("", 20)
+
+
+def test_a_prompt_that_the_server_blocks_is_an_empty_answer():
+    usage = {"prompt_tokens": 9, "completion_tokens": 0}
+    blocked = Reply("", BLOCKED, tokens_in=9, tokens_out=0, seconds=0.0)
+    assert read_reply({"choices": [], "usage": usage}, request(), 0.0) == blocked
+    pieces = [{"choices": [], "prompt_filter_results": []}, {"choices": [], "usage": usage}]
+    assert read_reply(joined(*pieces), request(), 0.0) == blocked
+
+
+@pytest.mark.parametrize(
+    "failed", [{"error": {"code": 502}}, {"finish_reason": "error"}, {"delta": {"content": 3}}]
+)
+def test_a_stream_whose_server_failed_on_the_way_is_refused(failed):
+    begun = {"choices": [{"delta": {"content": "a"}}]}
+    assert read_reply(joined(begun), request(), 0.0).text == "a"
+    with pytest.raises(ValueError, match=r"stopped with|not as expected"):
+        joined(begun, {"choices": [{"delta": {}, **failed}]})
+
+
+def test_a_stream_whose_optional_parts_are_missing_or_odd_is_read():
+    odd = {"choices": [{"delta": None, "logprobs": []}, {"delta": {"content": "a"}}]}
+    reply = read_reply(joined(odd, {"usage": 7, "choices": None}), request("x" * 8), 0.0)
+    assert reply == Reply("a", "stop", tokens_in=2, tokens_out=1, seconds=0.0)
+
+
+@pytest.mark.parametrize(
+    ("usage", "counted"),
+    [
+        ({"prompt_tokens": 9, "completion_tokens": 5, "total_tokens": 14}, (9, 5)),
+        ({"prompt_tokens": 9, "completion_tokens": 5, "total_tokens": 114}, (9, 105)),
+        ({"prompt_tokens": 9, "completion_tokens": 5, "total_tokens": 9}, (9, 5)),
+        ({"prompt_tokens": 9, "completion_tokens": 5, "total_tokens": None}, (9, 5)),
+        ({"completion_tokens": 5, "total_tokens": 114}, (2, 5)),
+        ({"prompt_tokens": 9, "total_tokens": 14}, (9, 5)),
+        ({"prompt_tokens": 0, "completion_tokens": 0}, (2, 1)),
+        ({"prompt_tokens": -9, "completion_tokens": -1}, (2, 1)),
+        ({"prompt_tokens": "many", "completion_tokens": 5}, (2, 5)),
+        ({"prompt_tokens": float("inf"), "completion_tokens": float("nan")}, (2, 1)),
+        ({"prompt_tokens": 10**30, "completion_tokens": 5}, (2, 5)),
+    ],
+)
+def test_tokens_are_what_the_server_counts_all_in_all_or_estimated(usage, counted):
+    reply = read_reply({**SHORTEST, "usage": usage}, request("x" * 8), 0.0)
+    assert (reply.tokens_in, reply.tokens_out) == counted
+
+
+@pytest.mark.parametrize(
+    ("written", "thought", "counted"), [(5, 100, 105), (105, 100, 105), (5, None, 5), (0, 100, 100)]
+)
+def test_thoughts_that_are_counted_apart_are_added(written, thought, counted):
+    usage = {
+        "prompt_tokens": 9,
+        "completion_tokens": written,
+        "completion_tokens_details": {"reasoning_tokens": thought},
+    }
+    assert read_reply({**SHORTEST, "usage": usage}, request(), 0.0).tokens_out == counted
+    usage["total_tokens"] = 9 + written + (thought or 0 if counted > written else 0)
+    assert read_reply({**SHORTEST, "usage": usage}, request(), 0.0).tokens_out == counted
 
 
 @given(JSON)

@@ -166,7 +166,7 @@ def test_what_does_not_pass_is_an_error_after_the_last_attempt(name):
 
 def test_a_server_that_is_silent_is_tried_again():
     with serving(script=once(hold())) as server:
-        assert ask(server.url, request(), seconds=0.2).text == "fine"
+        assert ask(server.url, request(), seconds=2.0).text == "fine"
         assert server.asked[PROMPT] == 2
 
 
@@ -176,7 +176,7 @@ def test_an_answer_that_drips_for_ever_ends_at_the_deadline():
         while not handler.server.seen.release.wait(0.01):
             handler.wfile.write(b"8\r\n: wait\n\n\r\n")
 
-    patience = Patience(deadline=0.3)
+    patience = Patience(deadline=2.0)
     with (
         serving(script=always(drip)) as server,
         closing(Endpoint(server.url, MODEL, patience=patience)) as one,

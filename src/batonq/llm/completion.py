@@ -12,15 +12,26 @@ from batonq.base.files import Json
 from batonq.llm.request import ENDED, Reply, Request
 
 DONE: Final = "[DONE]"  # the last event of a stream
+BLOCKED: Final = "blocked"  # `Reply.finish` where the server gave no choice: it blocked the prompt
 _LINE: Final = re.compile(r"\r\n|\n|\r")  # a text may hold what Python takes for more line ends
 _CHARACTERS: Final = 4  # in a token, where a server counts none
+_FAILED: Final = "error"  # how a choice finishes whose provider failed on the way
+_COUNTED: Final = ("prompt", "completion", "total")
+_MOST_TOKENS: Final = 1e12  # above it is no count
+_TEXT: Final = "text"  # the type of the parts of a message that are its text
+_THINKS: Final = "<think>"
+_THOUGHT: Final = "</think>"
+_MISSHAPEN: Final = (LookupError, TypeError, ValueError, AttributeError, OverflowError)
 _IMPOSSIBLE: Final = -1e4  # stands for a log-probability of minus infinity: JSON has none
 
 
 def read_reply(answer: Json, request: Request, seconds: float) -> Reply:
     """The reply in a completion.
 
-    Tokens that the server does not count are estimated: a quarter of the characters, rounded up.
+    Only its message has to be there: an answer was paid for, and what else it tells may look
+    different or be missing. Thoughts before the answer are left out of the text. An answer without
+    a choice is that of a server that blocked the prompt: an empty text. Tokens that the server does
+    not count are estimated: a quarter of the characters, rounded up.
 
     Args:
         answer: the completion, as JSON.
@@ -28,24 +39,26 @@ def read_reply(answer: Json, request: Request, seconds: float) -> Reply:
         seconds: how long the call took.
 
     Raises:
-        ValueError: if it is no completion; the message shows its beginning.
+        ValueError: if it is no completion, or the server says that it failed on the way; the
+            message shows its beginning.
     """
     try:
-        choice = answer["choices"][0]
-        text = _text(choice["message"].get("content"))
-        tokens = (choice.get("logprobs") or {}).get("content") or []
-        told = tokens[0]["top_logprobs"] if request.alternatives and tokens else []
-        tokens_in, tokens_out = _counts(answer.get("usage") or {}, request, text)
+        choice = _choice(answer)
+        message = choice["message"]
+        written = _written(message.get("content"))
+        thought = _known(message.get("reasoning_content")) or _known(message.get("reasoning"))
+        tokens_in, tokens_out = _counts(answer.get("usage"), request, thought + written)
+        tokens = _tokens(choice)
         return Reply(
-            text=text,
-            finish=_text(choice.get("finish_reason")) or ENDED,
+            text=_without_thoughts(written),
+            finish=_known(choice.get("finish_reason")) or ENDED,
             tokens_in=tokens_in,
             tokens_out=tokens_out,
             seconds=seconds,
-            logprobs=tuple(_finite(token["logprob"]) for token in tokens),
-            first=tuple((_text(one["token"]), _finite(one["logprob"])) for one in told),
+            logprobs=_logprobs(tokens),
+            first=_first(tokens) if request.alternatives else (),
         )
-    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(f"is no chat completion ({error!r}): {str(answer)[:200]}") from error
 
 
@@ -56,26 +69,30 @@ def join_stream(stream: str) -> Json:
         ValueError: if an event is not as expected or reports an error, or the stream was cut.
     """
     text: list[str] = []
+    thought: list[str] = []
     tokens: list[Json] = []
     finish = usage = None
+    chosen = False
     try:
         for event in _events(stream):
             if event == DONE:
-                choice = {"message": {"content": "".join(text)}, "finish_reason": finish}
-                return {
-                    "choices": [choice | {"logprobs": {"content": tokens}}],
-                    "usage": usage,
-                }
+                message = {"content": "".join(text), "reasoning_content": "".join(thought)}
+                choice = {"message": message, "finish_reason": finish}
+                whole = choice | {"logprobs": {"content": tokens}}
+                return {"choices": [whole] if chosen else [], "usage": usage}
             piece = json.loads(event)
-            if piece.get("error"):
-                raise ValueError(f"the server stopped with {str(piece['error'])[:200]}")
+            _check(piece)
             usage = piece.get("usage") or usage
             for choice in piece.get("choices") or ():
-                text.append(choice.get("delta", {}).get("content") or "")
-                tokens += (choice.get("logprobs") or {}).get("content") or []
+                _check(choice)
+                chosen = True
+                delta = choice.get("delta") or {}
+                text.append(_written(delta.get("content")))
+                thought.append(_known(delta.get("reasoning_content") or delta.get("reasoning")))
+                tokens += _tokens(choice)
                 finish = choice.get("finish_reason") or finish
-    except (TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(f"an event of the stream is not as expected ({error})") from error
+    except (LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"an event of the stream is not as expected ({error!r})") from error
     raise ValueError(f"the stream was cut before {DONE}")
 
 
@@ -95,15 +112,87 @@ def _events(stream: str) -> Iterator[str]:
             data = []
 
 
-def _counts(usage: Json, request: Request, text: str) -> tuple[int, int]:
-    read, written = usage.get("prompt_tokens"), usage.get("completion_tokens")
-    if read is None:
-        read = estimate(len(request.system) + len(request.prompt))
-    if written is None:
-        written = estimate(len(text))
-    if int(read) < 0 or int(written) < 0:
-        raise ValueError("fewer than no tokens")
-    return int(read), int(written)
+def _check(part: Json) -> None:
+    """Raise where a server tells in the middle of an answer that it failed."""
+    if part.get("error") or part.get("finish_reason") == _FAILED:
+        raise ValueError(f"the server stopped with {str(part.get('error'))[:200]}")
+
+
+def _choice(answer: Json) -> Json:
+    _check(answer)
+    if answer["choices"] == []:
+        return {"message": {"content": None}, "finish_reason": BLOCKED}
+    choice = answer["choices"][0]
+    _check(choice)
+    return choice
+
+
+def _counts(told: Json, request: Request, text: str) -> tuple[int, int]:
+    """Tokens read and written; some servers count hidden thoughts apart, or in the total alone."""
+    usage = told if isinstance(told, dict) else {}
+    details = usage.get("completion_tokens_details")
+    read, written, total = (_count(usage, f"{name}_tokens") for name in _COUNTED)
+    thought = _count(details if isinstance(details, dict) else {}, "reasoning_tokens")
+    if read:
+        written = max(written, total - read)
+    if thought > _count(usage, "completion_tokens"):
+        written = max(written, thought + _count(usage, "completion_tokens"))
+    read = read or estimate(len(request.system) + len(request.prompt))
+    return read, written or estimate(len(text))
+
+
+def _count(told: dict[str, Json], name: str) -> int:
+    """A number of tokens, 0 where none is told that can be one."""
+    count = told.get(name)
+    if not isinstance(count, int | float) or not 0 < count < _MOST_TOKENS:
+        return 0
+    return int(count)
+
+
+def _written(content: Json) -> str:
+    """The text of a message, which may come in parts, some of them thoughts."""
+    if not isinstance(content, list):
+        return _text(content)
+    return "".join(_text(part["text"]) for part in content if part.get("type") == _TEXT)
+
+
+def _without_thoughts(text: str) -> str:
+    """What follows the thoughts: nothing, where they do not end.
+
+    Some chat templates open them in the prompt, so that only their end is in the text.
+    """
+    begins = text.lstrip().startswith(_THINKS)
+    before, end, after = text.partition(_THOUGHT)
+    if end and (begins or _THINKS not in before):
+        return after.lstrip()
+    return "" if begins else text
+
+
+def _tokens(choice: Json) -> list[Json]:
+    """What is told of each token; nothing where it is not told as expected."""
+    told = choice.get("logprobs")
+    content = told.get("content") if isinstance(told, dict) else None
+    return content if isinstance(content, list) else []
+
+
+def _logprobs(tokens: list[Json]) -> tuple[float, ...]:
+    try:
+        return tuple(_finite(token["logprob"]) for token in tokens)
+    except _MISSHAPEN:
+        return ()
+
+
+def _first(tokens: list[Json]) -> tuple[tuple[str, float], ...]:
+    try:
+        likely = tokens[0]["top_logprobs"]
+        return tuple((_text(one["token"]), _finite(one["logprob"])) for one in likely)
+    except _MISSHAPEN:
+        return ()
+
+
+def _known(told: Json) -> str:
+    """A text that need not be there."""
+    return _text(told) if isinstance(told, str) else ""
 
 
 def _text(told: Json) -> str:
