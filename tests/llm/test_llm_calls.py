@@ -110,7 +110,7 @@ def test_a_failure_reaches_all_who_wait_and_the_next_asks_anew(cache):
     def refused(handler, body):
         handler.server.seen.held.release()
         handler.server.seen.release.wait()
-        status(400, "no")(handler, body)
+        status(400, "against the policy")(handler, body)
 
     with (
         serving(script=script) as server,
@@ -239,7 +239,7 @@ def test_a_reservation_given_back_lets_the_next_one_in(cache):
 def test_a_failed_call_gives_its_reservation_back(cache):
     limit = most("a") * 1.001
     with (
-        serving(script=lambda body, nth: status(400) if nth == 1 else None) as server,
+        serving(script=lambda body, nth: status(400, "too long") if nth == 1 else None) as server,
         endpoint(server.url) as one,
     ):
         calls = Calls([one], cache, PRICES, limit=limit)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import logging
+import re
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -12,10 +13,10 @@ from contextlib import closing
 import httpx
 import pytest
 from llm_parts import MODEL, Waits, ask, endpoint, request
-from openai_server import cut, hold, raw, reset, serving, status, stream, whole
+from openai_server import cut, hold, prompt_of, raw, reset, serving, status, stream, whole
 from pydantic import SecretStr
 
-from batonq.base.errors import CallError, DataError
+from batonq.base.errors import CallError, DataError, RequestError
 from batonq.llm.endpoint import LARGEST, Endpoint, checked_url
 from batonq.llm.request import CUT, ENDED
 from batonq.llm.retry import Patience
@@ -23,15 +24,18 @@ from batonq.llm.retry import Patience
 KEY = "sk-0123456789-never-shown"
 PROMPT = request().prompt
 SSE = {"content-type": "text/event-stream"}
+BUSY = ("408", "425", "429", "503", "529")  # of those below: the deadline alone ends them
 DEEP = b'{"a":' * 100_000  # deeper than Python's reader goes
 
 # Every way of failing that another attempt may mend.
 PASSING = {
     "408": status(408),
+    "425": status(425),
     "429": status(429, "slow down"),
     "500": status(500),
     "502 that is no JSON": raw(b"<html>bad gateway</html>", 502),
     "503": status(503),
+    "504": status(504),
     "529": status(529, "overloaded"),
     "no JSON": raw(b'{"choices": [{"mess'),
     "nothing": raw(b""),
@@ -154,20 +158,54 @@ def test_what_may_pass_is_tried_again_and_answered_once(name, streams):
     assert waits.slept == [0.5]
 
 
-@pytest.mark.parametrize("name", PASSING)
+@pytest.mark.parametrize("name", sorted(PASSING.keys() - set(BUSY)))
 def test_what_does_not_pass_is_an_error_after_the_last_attempt(name):
     with (
         serving(script=always(PASSING[name])) as server,
-        pytest.raises(CallError, match=f"{MODEL} at http://.*at the last of 3 attempts"),
+        pytest.raises(CallError, match=f"{MODEL} at http://.*at the last of 3 attempts") as error,
     ):
         ask(server.url, request(), patience=Patience(attempts=3))
     assert server.asked[PROMPT] == 3
+    there = name not in ("504", "a reset", "a reset in the middle", "broken gzip")
+    assert isinstance(error.value, RequestError) == there  # it answers: the request may be to blame
+
+
+@pytest.mark.parametrize("name", BUSY)
+def test_a_busy_server_is_asked_until_the_deadline(name):
+    waits = Waits(drawn=0.5)
+    patience = Patience(attempts=1, longest=8.0, deadline=20.0)
+    with (
+        serving(script=always(PASSING[name])) as server,
+        pytest.raises(CallError, match="at the last of 8 attempts in 20 s") as error,
+    ):
+        ask(server.url, request(), waits, patience=patience)
+    assert not isinstance(error.value, RequestError)
+    assert waits.slept == [0.5, 1.0, 2.0, 4.0, 4.0, 4.0, 4.0]
+    assert server.asked[PROMPT] == 8
+
+
+def test_a_server_that_was_away_once_may_be_to_blame_for_the_rest():
+    answers = [status(500), reset(), raw(b"nothing")]
+    with (
+        serving(script=lambda body, nth: answers[nth - 1]) as server,
+        pytest.raises(CallError, match=r"is not JSON.*at the last of 3 attempts") as error,
+    ):
+        ask(server.url, request(), patience=Patience(attempts=3))
+    assert not isinstance(error.value, RequestError)
 
 
 def test_a_server_that_is_silent_is_tried_again():
     with serving(script=once(hold())) as server:
         assert ask(server.url, request(), seconds=2.0).text == "fine"
         assert server.asked[PROMPT] == 2
+
+
+def test_a_server_that_stays_silent_is_tried_once_more_and_no_oftener():
+    with serving(script=always(hold())) as server:
+        with pytest.raises(CallError, match=r"ReadTimeout.*at the last of 2 attempts") as error:
+            ask(server.url, request(), seconds=0.2)
+        assert server.asked[PROMPT] == 2
+    assert not isinstance(error.value, RequestError)
 
 
 def test_an_answer_that_drips_for_ever_ends_at_the_deadline():
@@ -199,14 +237,32 @@ def test_the_wait_that_a_server_asks_for_is_kept_to():
         status(429, "slow down", {"retry-after": "7"}),
         status(503, "wait", {"retry-after": "Fri, 15 Jan 2027 08:00:37 GMT"}),
         status(429, "slow down", {"x-ratelimit-reset-requests": "1m0s"}),
+        status(429, "You exceeded your current quota. Please retry in 52.5s."),
+        status(429, "Please retry in 52.5s.", {"retry-after": "3"}),
     ]
     with serving(script=lambda body, nth: ([None, *answers, None])[nth]) as server:
         ask(server.url, request(), waits)
-    assert waits.slept == [7.0, 30.0, 60.0]  # the clock stands at 08:00:07 when the date is told
+    # The clock stands at 08:00:07 when the date is told.
+    assert waits.slept == [7.0, 30.0, 60.0, 52.5, 3.0]
+
+
+def test_the_state_of_a_limit_that_is_not_reached_is_no_wait():
+    limits = {"x-ratelimit-reset": "3600", "x-ratelimit-remaining": "950"}
+    waits = Waits(drawn=0.5)
+    with serving(script=once(status(502, "bad gateway", limits))) as server:
+        assert ask(server.url, request(), waits).text == "fine"
+    assert waits.slept == [0.5]
+    reached = {**limits, "x-ratelimit-remaining": "0"}
+    for answer in (status(502, "bad gateway", reached), status(429, "slow down", limits)):
+        with (
+            serving(script=always(answer)) as server,
+            pytest.raises(CallError, match="asks to wait 3600 s"),
+        ):
+            ask(server.url, request())
 
 
 def test_a_wait_that_one_call_is_told_is_waited_by_all():
-    waits, patience = Waits(), Patience(attempts=1)
+    waits, patience = Waits(), Patience(first=100.0, longest=100.0, deadline=40.0)
     answers = iter([status(429, "slow down", {"retry-after": "7"}), None, None])
     with (
         serving(script=lambda body, nth: next(answers)) as server,
@@ -234,13 +290,16 @@ def test_a_limit_that_lasts_too_long_ends_the_call():
     ("answer", "said"),
     [
         (status(400, "prompt is too long"), "refused the request .400: prompt is too long"),
+        (status(400, "Your credit balance is too low"), "the key or the account .400: Your credit"),
+        (status(400, "API key not valid"), "refused the key or the account .400: API key not"),
         (status(401, "bad key"), "refused the key .401: bad key"),
         (status(402, "no money"), "refused the request .402: no money"),
         (status(403, "not for you"), "refused the key .403: not for you"),
         (status(404, "no such model"), "knows no such model or address .no such model"),
         (status(405, "POST?"), "refused the request .405"),
         (status(413, "too large"), "refused the request .413"),
-        (status(422, "what?"), "refused the request .422"),
+        (status(403, "Your input was flagged"), "refused the request .403: Your input was"),
+        (status(422, "a picture is too large"), "refused the request .422"),
         (status(429, "insufficient_quota"), "refused the request .429: insufficient_quota"),
         (status(301, "", {"location": "https://elsewhere.example/v1"}), "another address .301"),
         (status(307, "", {"location": "/v2/chat/completions"}), "another address .307"),
@@ -248,9 +307,11 @@ def test_a_limit_that_lasts_too_long_ends_the_call():
 )
 def test_what_no_attempt_can_mend_is_asked_once(answer, said):
     waits = Waits()
-    with serving(script=always(answer)) as server, pytest.raises(CallError, match=said):
+    with serving(script=always(answer)) as server, pytest.raises(CallError, match=said) as error:
         ask(server.url, request(), waits, key=SecretStr(KEY))
     assert (server.asked[PROMPT], waits.slept) == (1, [])
+    of_request = re.search(r"request .4(00|03|13|22)", str(error.value))
+    assert isinstance(error.value, RequestError) == bool(of_request)
 
 
 def test_a_key_that_is_missing_is_asked_for():
@@ -296,7 +357,7 @@ def test_an_answer_without_bounds_is_refused(named):
         ("stream_options", {"stream_options"}, True),
     ],
 )
-@pytest.mark.parametrize("code", [400, 422])
+@pytest.mark.parametrize("code", [400, 422, 403, 404, 500, 501])
 def test_what_a_server_does_not_know_is_left_out_from_then_on(refused, left_out, streams, code):
     def script(body, nth):
         return status(code, f"Unknown parameter: '{refused}'") if refused in body else None
@@ -328,6 +389,90 @@ def test_a_server_with_the_newer_name_for_the_longest_reply_gets_it():
         assert ask(server.url, request()).text == "fine"
     assert "max_tokens" not in server.bodies[1]
     assert server.bodies[1]["max_completion_tokens"] == 16
+
+
+def test_a_refusal_that_names_nothing_is_tried_once_without_all_that_can_be_left_out():
+    def script(body, nth):
+        return status(422, "what?") if "seed" in body else None
+
+    with serving(script=script) as server, endpoint(server.url) as one:
+        assert one.complete(request("a")).text == "fine"
+        assert one.complete(request("b")).text == "fine"
+    assert [set(body) for body in server.bodies[1:]] == [{"model", "messages", "max_tokens"}] * 2
+    assert server.asked == {"a": 2, "b": 1}
+
+
+def test_where_that_does_not_help_nothing_is_left_out():
+    def script(body, nth):
+        return status(422, "what?") if prompt_of(body) in "ab" else None
+
+    with serving(script=script) as server, endpoint(server.url) as one:
+        for prompt in "ab":
+            with pytest.raises(RequestError, match=r"refused the request .422: what"):
+                one.complete(request(prompt))
+        assert one.complete(request("c")).text == "fine"
+    assert server.asked == {"a": 2, "b": 1, "c": 1}
+    assert server.bodies[3].keys() == server.bodies[0].keys()
+
+
+def test_a_model_that_has_answered_is_not_asked_twice_for_what_it_refuses():
+    def script(body, nth):
+        return status(422, "what?") if prompt_of(body) == "b" else None
+
+    with serving(script=script) as server, endpoint(server.url) as one:
+        one.complete(request("a"))
+        with pytest.raises(RequestError, match="what"):
+            one.complete(request("b"))
+    assert server.asked == {"a": 1, "b": 1}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        status(400, "System role not supported"),
+        status(500, "Jinja Exception: System role not supported"),
+        status(400, "Developer instruction is not enabled for models/gemma-3-27b-it"),
+        raw(
+            b'{"error": {"param": "messages[0].role", "message": "Unsupported value: '
+            b"'messages[0].role' does not support 'system' with this model.\"}}",
+            400,
+        ),
+        status(400, "Conversation roles must alternate user/assistant/user/assistant/..."),
+        status(400, "Only user and assistant roles are supported!"),
+    ],
+)
+def test_a_model_without_a_system_message_gets_it_before_the_prompt(answer):
+    def script(body, nth):
+        return answer if body["messages"][0]["role"] == "system" else None
+
+    with serving(script=script) as server, endpoint(server.url) as one:
+        for prompt in "ab":
+            assert one.complete(request(prompt, system="Be brief.")).text == "fine"
+        assert one.complete(request("c")).text == "fine"
+    assert [body["messages"] for body in server.bodies[1:]] == [
+        [{"role": "user", "content": said}] for said in ("Be brief.\n\na", "Be brief.\n\nb", "c")
+    ]
+    assert server.bodies[1].keys() == server.bodies[0].keys()
+
+
+def test_a_refusal_that_repeats_the_request_takes_nothing_away():
+    def script(body, nth):
+        if prompt_of(body) == "a":
+            echo = {"error": {"message": "prompt is too long", "param": None}, "request": body}
+            return raw(json.dumps(echo).encode(), 400)
+        if prompt_of(body) == "b":
+            loc = ["body", "messages", 0, "content"]
+            echo = {"detail": [{"loc": loc, "msg": "what about temperature?", "input": body}]}
+            return raw(json.dumps(echo).encode(), 422)
+        return None
+
+    with serving(script=script) as server, endpoint(server.url) as one:
+        for prompt in "ab":
+            with pytest.raises(RequestError, match="refused the request"):
+                one.complete(request(prompt))
+        one.complete(request("c"))
+    assert server.asked == {"a": 1, "b": 1, "c": 1}
+    assert server.bodies[2].keys() == server.bodies[0].keys()
 
 
 def test_a_refusal_that_goes_on_is_an_error():

@@ -7,20 +7,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 from llm_parts import Waits
 
-from batonq.base.errors import CallError
-from batonq.llm.retry import AgainError, Patience, insist, told_wait
+from batonq.base.errors import CallError, RequestError
+from batonq.llm.retry import (
+    AgainError,
+    BusyError,
+    Patience,
+    SilentError,
+    UnfitError,
+    insist,
+    told_wait,
+)
 
 NOW = 1_800_000_000.0  # Fri, 15 Jan 2027 08:00:00 GMT
 
 
-def failing(times: int, wait: float | None = None):
+def failing(times: int, wait: float | None = None, kind: type[AgainError] = AgainError):
     """An attempt that fails so often before it works; it gives the seconds it had left."""
     left = []
 
     def attempt(seconds):
         left.append(seconds)
         if len(left) <= times:
-            raise AgainError("it broke", wait)
+            raise kind("it broke", wait)
         return left
 
     return attempt
@@ -70,6 +78,50 @@ def test_who_asks_for_too_long_a_wait_is_not_asked_again():
     assert waits.slept == []
 
 
+def test_a_busy_server_is_tried_until_the_deadline_and_ever_more_seldom():
+    waits = Waits(drawn=0.5)
+    patience = Patience(attempts=2, first=1.0, longest=4.0, deadline=10.0)
+    with pytest.raises(CallError, match="7 attempts in 10 s") as error:
+        insist(failing(99, kind=BusyError), "here", patience, waits.clock())
+    assert waits.slept == [0.5, 1.0, 2.0, 2.0, 2.0, 2.0]
+    assert not isinstance(error.value, RequestError)
+
+
+def test_the_tries_that_a_busy_server_put_off_are_not_counted():
+    kinds = iter([BusyError, UnfitError, BusyError, AgainError])
+
+    def attempt(seconds):
+        raise next(kinds)("it broke")
+
+    with pytest.raises(CallError, match="at the last of 4 attempts"):
+        insist(attempt, "here", Patience(attempts=2), Waits().clock())
+
+
+def test_a_short_wait_that_a_busy_server_asks_for_grows_all_the_same():
+    waits = Waits(drawn=0.5)
+    insist(failing(4, 1.0, BusyError), "here", Patience(first=1.0), waits.clock())
+    assert waits.slept == [1.5, 2.0, 3.0, 5.0]
+
+
+def test_a_very_long_deadline_ends():
+    waits = Waits(drawn=0.5)
+    patience = Patience(longest=1.0, deadline=1000.0)
+    with pytest.raises(CallError, match="2000 attempts"):
+        insist(failing(9999, kind=BusyError), "here", patience, waits.clock())
+
+
+def test_silence_is_tried_once_more():
+    with pytest.raises(CallError, match="at the last of 2 attempts") as error:
+        insist(failing(99, kind=SilentError), "here", Patience(), Waits().clock())
+    assert not isinstance(error.value, RequestError)
+    assert len(insist(failing(1, kind=SilentError), "here", Patience(), Waits().clock())) == 2
+
+
+def test_a_request_that_a_server_answers_badly_every_time_may_be_to_blame():
+    with pytest.raises(RequestError, match="at the last of 3 attempts"):
+        insist(failing(99, kind=UnfitError), "here", Patience(attempts=3), Waits().clock())
+
+
 @pytest.mark.parametrize(
     ("headers", "seconds"),
     [
@@ -105,6 +157,14 @@ def test_who_asks_for_too_long_a_wait_is_not_asked_again():
 )
 def test_what_servers_ask_for_is_understood(headers, seconds):
     assert told_wait(headers, NOW) == (None if seconds is None else pytest.approx(seconds))
+
+
+def test_limits_count_where_one_is_reached():
+    reached = {"x-ratelimit-reset": "9", "x-ratelimit-remaining": "0"}
+    other = {"x-ratelimit-reset-tokens": "3", "x-ratelimit-remaining-tokens": "5"}
+    assert told_wait(other, NOW, limited=False) is None
+    assert told_wait({**other, **reached}, NOW, limited=False) == 9.0
+    assert told_wait({**other, "retry-after": "2"}, NOW, limited=False) == 2.0
 
 
 @given(

@@ -10,37 +10,38 @@ from __future__ import annotations
 
 import json
 import re
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
 import httpx
 from pydantic import SecretStr
 
-from batonq.base.errors import CallError, DataError, RequestError
+from batonq.base.errors import CallError, DataError
 from batonq.base.files import Json
 from batonq.base.machine import is_loopback
+from batonq.llm.body import OPTIONAL, body_of, is_unexplained, refused_part
 from batonq.llm.completion import DONE, join_stream, read_reply
+from batonq.llm.refusals import Refusal, error_of, read_refusal
 from batonq.llm.request import Reply, Request
-from batonq.llm.retry import AgainError, Clock, Patience, insist, told_wait
+from batonq.llm.retry import (
+    AgainError,
+    BusyError,
+    Clock,
+    Patience,
+    SilentError,
+    UnfitError,
+    insist,
+    told_wait,
+)
 
 LARGEST: Final = 1 << 23  # bytes of an answer
-_MOST_ALTERNATIVES: Final = 20  # that endpoints report
-_AGAIN: Final = frozenset({408, 425, 429})
-_REFUSED: Final = frozenset({400, 422})
-_OF_REQUEST: Final = _REFUSED | {413}  # what the server holds against this request, not the next
+_LIMITED: Final = 429
+_BUSY: Final = frozenset({408, 425, _LIMITED, 503, 529})  # "not now"
+_TOO_SLOW: Final = 504
 _SHORTEST_KEY: Final = 8
 _NO_CREDIT: Final = "insufficient_quota"
 _END: Final = re.compile(rb"(?:^|[\r\n])data: ?" + re.escape(DONE.encode()))
-# What a server may refuse and the call can do without, and the fields it consists of.
-_OPTIONAL: Final = {
-    "logprobs": ("logprobs", "top_logprobs"),
-    "seed": ("seed",),
-    "temperature": ("temperature",),
-    "stream_options": ("stream_options",),
-}
 _BEFORE_AT: Final = re.compile(r".*@", re.S)
-_NEWER: Final = "max_completion_tokens"  # what some call `max_tokens` now
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,15 @@ class _Answer:
     status: int
     headers: httpx.Headers
     text: str
+    seconds: float
+
+    @property
+    def fine(self) -> bool:
+        return 200 <= self.status < 300
+
+    @property
+    def refusal(self) -> Refusal:
+        return read_refusal(self.status, self.text)
 
 
 class Endpoint:
@@ -96,6 +106,8 @@ class Endpoint:
         self._patience = patience or Patience()
         self._clock = clock or Clock()
         self._without: frozenset[str] = frozenset()
+        self._answered = False  # whether it ever did
+        self._tried_bare = False
         self._rest_until = 0.0  # on `passed`; what one call is told to wait, all wait
         encrypted = self.url.startswith("https:")
         self._client = httpx.Client(
@@ -119,40 +131,37 @@ class Endpoint:
         rest = self._rest_until - self._clock.passed()
         if rest > 0:
             self._clock.sleep(rest)
+        answer = self._settled(request, until)
+        self._check(answer)
+        try:
+            reply = read_reply(_told(answer), request, answer.seconds)
+        except (ValueError, RecursionError) as error:
+            raise UnfitError(f"the answer {error}") from error
+        self._answered = True
+        return reply
+
+    def _settled(self, request: Request, until: float) -> _Answer:
+        """The answer once nothing more is refused that the call can do without."""
         while True:
-            start = self._clock.passed()
-            body = self._body(request)
+            body = body_of(request, self._stream, self._without)
             answer = self._post(body, until)
-            refused = _refused(answer, body)
+            refused = None if answer.fine else refused_part(answer.refusal, body)
             if refused is None:
                 break
             self._without |= {refused}  # two threads may both find out; neither loses by it
-        self._check(answer)
-        try:
-            told = _told(answer)
-            return read_reply(told, request, self._clock.passed() - start)
-        except (ValueError, RecursionError) as error:
-            raise AgainError(f"the answer {error}") from error
-
-    def _body(self, request: Request) -> dict[str, Json]:
-        longest = _NEWER if "max_tokens" in self._without else "max_tokens"
-        body: dict[str, Json] = {
-            "model": self.model,
-            "messages": request.messages(),
-            longest: request.max_tokens,
-            "temperature": request.temperature,
-            "seed": request.seed,
-            "logprobs": True,
-            # With 0, some servers tell no log-probability at all.
-            "top_logprobs": min(max(1, request.alternatives), _MOST_ALTERNATIVES),
-        }
-        if self._stream:
-            body |= {"stream": True, "stream_options": {"include_usage": True}}
-        dropped = {field for name in self._without for field in _OPTIONAL.get(name, ())}
-        return {field: value for field, value in body.items() if field not in dropped}
+        known = answer.fine or self._answered or self._tried_bare
+        if known or not is_unexplained(answer.refusal):
+            return answer
+        self._tried_bare = True
+        bare = self._without | OPTIONAL.keys()
+        second = self._post(body_of(request, self._stream, bare), until)
+        if not second.fine:
+            return answer
+        self._without = bare
+        return second
 
     def _post(self, body: Json, until: float) -> _Answer:
-        left = until - self._clock.passed()
+        start = self._clock.passed()
         headers = {}
         if self._key is not None:
             headers["authorization"] = f"Bearer {self._key.get_secret_value()}"
@@ -162,14 +171,16 @@ class Endpoint:
                 self.url,
                 json=body,
                 headers=headers,
-                timeout=max(min(self._seconds, left), 0.001),
+                timeout=max(min(self._seconds, until - start), 0.001),
             ) as response:
                 content = self._read(response, until)
         except httpx.HTTPError as error:
             reason = type(error).__name__ if isinstance(error, httpx.TimeoutException) else error
-            raise AgainError(self._hidden(f"no answer came ({reason})")) from error
+            kind = SilentError if isinstance(error, httpx.ReadTimeout) else AgainError
+            raise kind(self._hidden(f"no answer came ({reason})")) from error
         text = self._hidden(content.decode(errors="replace"))  # servers repeat keys in messages
-        return _Answer(response.status_code, response.headers, text)
+        seconds = self._clock.passed() - start
+        return _Answer(response.status_code, response.headers, text, seconds)
 
     def _read(self, response: httpx.Response, until: float) -> bytes:
         content = bytearray()
@@ -188,26 +199,18 @@ class Endpoint:
 
     def _check(self, answer: _Answer) -> None:
         """Raise what the status of an answer stands for."""
-        status, said = answer.status, _message(answer.text)
-        if 200 <= status < 300:
+        if answer.fine:
             return
-        where = f"{self.model} at {self.url}"
-        if (status in _AGAIN or status >= 500) and _NO_CREDIT not in answer.text:
-            wait = told_wait(answer.headers, self._clock.now())
-            if wait is not None and wait <= self._patience.told:
-                self._rest_until = max(self._rest_until, self._clock.passed() + wait)
-            raise AgainError(f"the server answered {status} ({said})", wait)
-        if 300 <= status < 400:
-            raise CallError(f"{where}: sends to another address ({status}); give that one instead")
-        if status in (401, 403):
-            key = (
-                "needs a key: name its variable or file" if self._key is None else "refused the key"
-            )
-            raise CallError(f"{where}: {key} ({status}: {said})")
-        if status == 404:
-            raise CallError(f"{where}: knows no such model or address ({said}); correct the name")
-        kind = RequestError if status in _OF_REQUEST else CallError
-        raise kind(f"{where}: refused the request ({status}: {said})")
+        status, refusal = answer.status, answer.refusal
+        busy = status in _BUSY
+        if not (busy or status >= 500) or _NO_CREDIT in answer.text:
+            raise error_of(refusal, f"{self.model} at {self.url}", self._key is not None)
+        wait = told_wait(answer.headers, self._clock.now(), limited=status == _LIMITED)
+        wait = refusal.wait if wait is None else wait
+        if wait is not None and wait <= self._patience.told:
+            self._rest_until = max(self._rest_until, self._clock.passed() + wait)
+        kind = BusyError if busy else AgainError if status == _TOO_SLOW else UnfitError
+        raise kind(f"the server answered {status} ({refusal.shown})", wait)
 
     def _hidden(self, text: str) -> str:
         """A text without the key. What is shorter than a real key may be a common word."""
@@ -242,19 +245,6 @@ def checked_url(base_url: str, plain: bool = False) -> str:
     return base_url.rstrip("/")
 
 
-def _refused(answer: _Answer, body: dict[str, Json]) -> str | None:
-    """What of the body the server named as the reason for its refusal, and can be left out."""
-    if answer.status not in _REFUSED:
-        return None
-    words = set(re.findall(r"\w+", answer.text))
-    if _NEWER in words and "max_tokens" in body:
-        return "max_tokens"
-    for name, fields in _OPTIONAL.items():
-        if name in body and words & set(fields):
-            return name
-    return None
-
-
 def _streams(headers: httpx.Headers) -> bool:
     return str(headers.get("content-type", "")).startswith("text/event-stream")
 
@@ -266,12 +256,3 @@ def _told(answer: _Answer) -> Json:
         return json.loads(answer.text)
     except ValueError as error:
         raise ValueError(f"is not JSON ({error})") from error
-
-
-def _message(text: str) -> str:
-    """What a server says went wrong: short, and nothing that a terminal would obey."""
-    said: Json = text
-    with suppress(ValueError, KeyError, TypeError, RecursionError):
-        said = json.loads(text)["error"]
-        said = said["message"]
-    return "".join(c if c.isprintable() else " " for c in str(said)[:300]).strip()

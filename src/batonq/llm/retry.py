@@ -1,4 +1,7 @@
-"""Trying again: back-off with full jitter, the server's own waiting times, one deadline."""
+"""Trying again: back-off with full jitter, the server's own waiting times, one deadline.
+
+What failed says how often it is worth another try, and whether the request may be to blame.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,12 @@ import logging
 import random
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Final, TypeVar
 
-from batonq.base.errors import CallError
+from batonq.base.errors import CallError, RequestError
 
 logger = logging.getLogger(__name__)
 
@@ -21,6 +24,8 @@ _SPAN: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _NUMBER: Final = re.compile(r"\d+(?:\.\d+)?")
 _EPOCH: Final = 1e9  # seconds; a larger number is a moment, not a span
 _EPOCH_MS: Final = 1e12
+_MOST_SILENT: Final = 2
+_MOST_DOUBLED: Final = 60  # times; a float ends at some
 
 
 class AgainError(Exception):
@@ -35,12 +40,24 @@ class AgainError(Exception):
         self.wait = wait
 
 
+class BusyError(AgainError):
+    """The server asks for patience; the deadline alone ends it."""
+
+
+class SilentError(AgainError):
+    """A server that took the request said nothing for too long, and may bill it: once more only."""
+
+
+class UnfitError(AgainError):
+    """A server answered, with what is no answer; at every attempt, the request may be to blame."""
+
+
 @dataclass(frozen=True)
 class Patience:
     """How often and how long to try.
 
     Attributes:
-        attempts: tries in all, at least 1.
+        attempts: tries in all, at least 1, but for those that a busy server put off.
         first: the longest wait before the second try in seconds; it doubles with every try.
         longest: the longest such wait, in seconds.
         told: the longest wait that a server may ask for, in seconds; who asks for more is not
@@ -76,65 +93,65 @@ def insist(attempt: Callable[[float], _T], where: str, patience: Patience, clock
     """Run `attempt`, given the seconds left, until it returns; an `AgainError` is tried again.
 
     Raises:
+        RequestError: after the last try, if the server answered at every one, with what is none.
         CallError: after the last try, at the deadline, or if the server asks for too long a wait.
     """
     start = clock.passed()
     until = start + patience.deadline
-    for tried in range(1, patience.attempts + 1):
+    failures: list[AgainError] = []
+    while True:
         try:
             return attempt(until - clock.passed())
         except AgainError as error:
             failed = error
+        failures.append(failed)
         if failed.wait is not None and failed.wait > patience.told:
             raise CallError(
                 f"{where}: {failed}, and asks to wait {failed.wait:.0f} s; start again after that, "
                 "what is kept is not asked again"
             ) from failed
-        wait = _wait(failed, tried, patience, clock)
-        if tried == patience.attempts or clock.passed() + wait >= until:
+        wait = _wait(failed, len(failures), patience, clock)
+        if _enough(failures, patience) or clock.passed() + wait >= until:
             break
         logger.info("%s: %s; asked again in %.1f s", where, failed, wait)
         clock.sleep(wait)
-    raise CallError(
-        f"{where}: {failed}, at the last of {tried} attempts in {clock.passed() - start:.0f} s; "
-        "look at the server or start again later, what is kept is not asked again"
+    unfit = all(isinstance(one, UnfitError) for one in failures)
+    raise (RequestError if unfit else CallError)(
+        f"{where}: {failed}, at the last of {len(failures)} attempts in "
+        f"{clock.passed() - start:.0f} s; look at the server or start again later, what is kept is "
+        "not asked again"
     ) from failed
 
 
-def told_wait(headers: Mapping[str, str], now: float) -> float | None:
+def told_wait(headers: Mapping[str, str], now: float, limited: bool = True) -> float | None:
     """Seconds that a server asks to wait, at least 0; None if it does not say.
 
     `Retry-After` counts first, in seconds or as a date. Of the `x-ratelimit-reset` kind, those
-    whose `remaining` is 0 count, the longest of them; where none is, the shortest.
+    whose `remaining` is 0 count, the longest of them; where none is, the shortest, if the answer is
+    about a limit at all.
+
+    Args:
+        headers: of the answer.
+        now: seconds since 1970.
+        limited: whether the answer says that a limit was reached; many tell the state of their
+            limits in every answer.
     """
     told = {name.lower(): value.strip() for name, value in headers.items()}
     if "retry-after" in told:
         return _after(told["retry-after"], now)
-    spans = {name: _span(told[name], now) for name in told if "ratelimit-reset" in name}
-    known = {name: span for name, span in spans.items() if span is not None}
+    spans = {name: span(told[name], now) for name in told if "ratelimit-reset" in name}
+    known = {name: value for name, value in spans.items() if value is not None}
     empty = [
-        span for name, span in known.items() if told.get(name.replace("reset", "remaining")) == "0"
+        value
+        for name, value in known.items()
+        if told.get(name.replace("reset", "remaining")) == "0"
     ]
-    return max(empty) if empty else min(known.values(), default=None)
+    if empty or not limited:
+        return max(empty, default=None)
+    return min(known.values(), default=None)
 
 
-def _wait(failed: AgainError, tried: int, patience: Patience, clock: Clock) -> float:
-    longest = min(patience.longest, patience.first * 2.0 ** (tried - 1))
-    if failed.wait is None:
-        return clock.draw() * longest
-    return failed.wait + clock.draw() * patience.first  # not all at the same moment
-
-
-def _after(told: str, now: float) -> float | None:
-    if _NUMBER.fullmatch(told):
-        return float(told)
-    try:
-        return max(parsedate_to_datetime(told).timestamp() - now, 0.0)
-    except (ValueError, OverflowError, OSError):
-        return None
-
-
-def _span(told: str, now: float) -> float | None:
+def span(told: str, now: float) -> float | None:
     """Seconds in "1.5", "6m0s", "20ms", or until a moment in seconds or milliseconds."""
     if _NUMBER.fullmatch(told):
         number = float(told)
@@ -144,3 +161,23 @@ def _span(told: str, now: float) -> float | None:
     if not re.fullmatch(f"(?:{_SPAN.pattern})+", told):
         return None
     return sum(float(number) * _UNITS[unit] for number, unit in _SPAN.findall(told))
+
+
+def _enough(failures: Sequence[AgainError], patience: Patience) -> bool:
+    tried = sum(not isinstance(one, BusyError) for one in failures)
+    silent = sum(isinstance(one, SilentError) for one in failures)
+    return tried >= patience.attempts or silent >= _MOST_SILENT
+
+
+def _wait(failed: AgainError, tried: int, patience: Patience, clock: Clock) -> float:
+    longest = min(patience.longest, patience.first * 2.0 ** min(tried - 1, _MOST_DOUBLED))
+    return (failed.wait or 0.0) + clock.draw() * longest  # not all at the same moment
+
+
+def _after(told: str, now: float) -> float | None:
+    if _NUMBER.fullmatch(told):
+        return float(told)
+    try:
+        return max(parsedate_to_datetime(told).timestamp() - now, 0.0)
+    except (ValueError, OverflowError, OSError):
+        return None
