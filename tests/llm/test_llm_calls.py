@@ -193,6 +193,37 @@ def test_the_limit_counts_what_earlier_runs_spent(cache):
         assert dict(server.asked) == {"a": 1}
 
 
+def test_a_model_that_writes_more_than_it_should_is_taken_to_do_so_again(cache):
+    dear = (65 * 100 + 160 * 1000) / 1e6  # ten times as many tokens as are asked for
+    limit = 2 * dear + most("a")
+    with (
+        serving(script=lambda body, nth: whole(usage=(65, 160))) as server,
+        endpoint(server.url) as one,
+    ):
+        calls = Calls([one], cache, PRICES, limit=limit)
+        calls.ask(request("a"))
+        calls.ask(request("b"))
+        with pytest.raises(SpentError, match=r"could cost 0\.1665 US cents"):
+            calls.ask(request("c"))
+        assert calls.spent() == 2 * dear <= limit
+        assert dict(server.asked) == {"a": 1, "b": 1}
+
+
+def test_one_model_that_writes_too_much_makes_no_other_dearer(cache):
+    with (
+        serving(script=lambda body, nth: whole(usage=(65, 160))) as server,
+        endpoint(server.url) as one,
+        closing(Endpoint(server.url, "other")) as two,
+    ):
+        prices = {MODEL: CENTS, "other": CENTS}
+        dear = (65 * 100 + 160 * 1000) / 1e6
+        calls = Calls([one, two], cache, prices, limit=dear + 2 * most("a"))
+        calls.ask(request("a"))
+        with pytest.raises(SpentError):
+            calls.ask(request("b"))
+        assert not calls.ask(request("b", model="other")).cached
+
+
 @given(st.integers(0, 12), st.integers(1, 6))
 @settings(max_examples=15)
 def test_threads_never_spend_more_than_the_limit(tmp_path_factory, worth, threads):

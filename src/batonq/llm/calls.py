@@ -47,6 +47,8 @@ class Calls:
     The limit is on all that the cache's calls cost, this run's and those of runs before: it holds
     through a kill and a resume. It is kept if servers write no more than `Request.max_tokens`,
     a token is at least a byte, and no other process spends from the same cache at the same time.
+    Of a model that writes more, thoughts above all, every later call is taken to cost as many times
+    more as the worst so far.
     An attempt that failed, and a call cut off by a kill, may have been billed: nobody is told how
     much, and it is not counted.
 
@@ -78,6 +80,7 @@ class Calls:
         self._usage = {client.model: Usage(client.label) for client in clients}
         self._change = threading.Condition()  # guards all below and `_usage`
         self._reserved: dict[str, float] = {}  # what calls under way can cost, by their key
+        self._times = dict.fromkeys(self._clients, 1.0)  # what a call cost of `_most`, at worst
         self._asked: dict[str, Future[Kept]] = {}
 
     def ask(self, request: Request) -> Kept:
@@ -139,19 +142,23 @@ class Calls:
 
     def _call(self, key: str, request: Request) -> Kept:
         price = self._prices[request.model]
-        with self._within_limit(key, _most(request, price)):
+        most = _most(request, price)
+        with self._within_limit(key, request.model, most):
             reply = self._clients[request.model].complete(request)
             kept = Kept(reply, price.cost(reply.tokens_in, reply.tokens_out), self.unit)
             self._cache.keep(request, kept)
+            if kept.cost > most > 0:
+                with self._change:
+                    self._times[request.model] = max(self._times[request.model], kept.cost / most)
         return kept
 
     @contextmanager
-    def _within_limit(self, key: str, most: float) -> Iterator[None]:
-        """Around a call that costs `most` at most; waits for what other threads have reserved."""
+    def _within_limit(self, key: str, model: str, most: float) -> Iterator[None]:
+        """Around a call that should cost `most` at most; waits for what others have reserved."""
         with self._change:
-            while not self._fits(most):
+            while not self._fits(most * self._times[model]):
                 self._change.wait()
-            self._reserved[key] = most
+            self._reserved[key] = most * self._times[model]
         try:
             yield
         finally:
