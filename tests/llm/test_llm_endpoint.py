@@ -13,7 +13,7 @@ from contextlib import closing
 import httpx
 import pytest
 from llm_parts import MODEL, Waits, ask, endpoint, request
-from openai_server import cut, hold, prompt_of, raw, reset, serving, status, stream, whole
+from openai_server import cut, events, hold, prompt_of, raw, reset, serving, status, stream, whole
 from pydantic import SecretStr
 
 from batonq.base.errors import CallError, DataError, RequestError
@@ -121,6 +121,41 @@ def test_a_stream_ends_at_its_last_event_though_the_connection_stays_open():
 
     with serving(script=always(answer)) as server:
         assert ask(server.url, request(), seconds=30.0).text == "a"
+
+
+def test_a_stream_never_said_to_end_is_asked_for_as_a_whole():
+    def script(body, nth):
+        return stream(ends=False) if "stream" in body else None
+
+    with serving(script=script) as server, endpoint(server.url, stream=True) as one:
+        assert one.complete(request("a")).text == "fine"
+        assert one.complete(request("b")).text == "fine"
+    assert ["stream" in body for body in server.bodies] == [True, False, False]
+
+
+def test_a_stream_cut_in_its_text_is_asked_for_as_a_stream_again():
+    broken = raw(b'data: {"choices": [{"delta": {"content": "a"}}]}\n\n', 200, SSE)
+    with serving(script=once(broken)) as server:
+        assert ask(server.url, request(), stream=True).text == "fine"
+    assert [body["stream"] for body in server.bodies] == [True, True]
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_silence_is_what_the_limit_is_on_while_pieces_come(streams):
+    """The whole takes longer than the limit; each piece does not."""
+
+    def slowly(handler, body):
+        pieces = events(body, "six times seven", "stop") if streams else [b"{", b"}"]
+        handler.pieces([])
+        for piece in pieces:
+            handler.server.seen.release.wait(0.1 if streams else 1.0)
+            handler.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+        handler.wfile.write(b"0\r\n\r\n")
+
+    with serving(script=once(slowly)) as server:
+        reply = ask(server.url, request(), seconds=0.5, stream=streams)
+        assert reply.text == ("six times seven" if streams else "fine")
+        assert server.asked[PROMPT] == (1 if streams else 2)
 
 
 def test_an_answer_cut_at_its_longest_is_an_answer():
@@ -367,6 +402,20 @@ def test_what_a_server_does_not_know_is_left_out_from_then_on(refused, left_out,
         assert one.complete(request("a")).text == "fine"
         assert one.complete(request("b")).text == "fine"
     assert set(server.bodies[0]) - set(server.bodies[1]) == left_out
+    assert server.bodies[2].keys() == server.bodies[1].keys()
+    assert waits.slept == []
+
+
+@pytest.mark.parametrize("code", [400, 422, 403, 404, 501])
+def test_a_server_that_does_not_stream_is_asked_for_whole_answers(code):
+    def script(body, nth):
+        return status(code, "Streaming is not supported") if "stream" in body else None
+
+    waits = Waits()
+    with serving(script=script) as server, endpoint(server.url, waits, stream=True) as one:
+        assert one.complete(request("a")).text == "fine"
+        assert one.complete(request("b")).text == "fine"
+    assert set(server.bodies[0]) - set(server.bodies[1]) == {"stream", "stream_options"}
     assert server.bodies[2].keys() == server.bodies[1].keys()
     assert waits.slept == []
 

@@ -63,6 +63,16 @@ def test_each_key_goes_where_it_belongs(opened, monkeypatch):
     assert (one.keys, other.keys) == ([f"Bearer {KEY}"], [f"Bearer {OTHER}"])
 
 
+def test_a_served_model_is_asked_to_stream(opened):
+    with serving(lambda body: "six times seven") as server:
+        (one,) = opened(["a"], base_url=server.url)
+        reply = one.complete(request(alternatives=2))
+    assert server.bodies[0]["stream"] is True
+    assert (reply.text, reply.finish) == ("six times seven", "stop")
+    assert (reply.tokens_in, reply.tokens_out, len(reply.logprobs)) == (7, 3, 3)
+    assert reply.first == (("t0", 0.0), ("t1", -0.5))
+
+
 def test_one_key_does_not_go_to_two_hosts():
     specs = ["a@https://one.example/v1", "b@https://one.example/v1", "c@https://two.example/v1"]
     with pytest.raises(DataError, match=r"would go to one\.example and two\.example") as error:

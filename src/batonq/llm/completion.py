@@ -25,6 +25,10 @@ _MISSHAPEN: Final = (LookupError, TypeError, ValueError, AttributeError, Overflo
 _IMPOSSIBLE: Final = -1e4  # stands for a log-probability of minus infinity: JSON has none
 
 
+class UnendedError(ValueError):
+    """A stream that told how its text finished, and not that it ended."""
+
+
 def read_reply(answer: Json, request: Request, seconds: float) -> Reply:
     """The reply in a completion.
 
@@ -66,7 +70,8 @@ def join_stream(stream: str) -> Json:
     """The completion that a stream of events tells piece by piece.
 
     Raises:
-        ValueError: if an event is not as expected or reports an error, or the stream was cut.
+        ValueError: if an event is not as expected or reports an error, or the stream was cut;
+            an `UnendedError`, if it was after the text.
     """
     text: list[str] = []
     thought: list[str] = []
@@ -93,7 +98,7 @@ def join_stream(stream: str) -> Json:
                 finish = choice.get("finish_reason") or finish
     except (LookupError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"an event of the stream is not as expected ({error!r})") from error
-    raise ValueError(f"the stream was cut before {DONE}")
+    raise (UnendedError if finish else ValueError)(f"the stream was cut before {DONE}")
 
 
 def estimate(characters: int) -> int:

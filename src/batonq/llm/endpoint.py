@@ -20,7 +20,7 @@ from batonq.base.errors import CallError, DataError
 from batonq.base.files import Json
 from batonq.base.machine import is_loopback
 from batonq.llm.body import OPTIONAL, body_of, is_unexplained, refused_part
-from batonq.llm.completion import DONE, join_stream, read_reply
+from batonq.llm.completion import DONE, UnendedError, join_stream, read_reply
 from batonq.llm.refusals import Refusal, error_of, read_refusal
 from batonq.llm.request import Reply, Request
 from batonq.llm.retry import (
@@ -34,7 +34,9 @@ from batonq.llm.retry import (
     told_wait,
 )
 
-LARGEST: Final = 1 << 23  # bytes of an answer
+LARGEST: Final = 1 << 25  # bytes of an answer; a stream takes a thousand for a token
+_STREAMED: Final = 300.0  # seconds of silence
+_WHOLE: Final = 600.0
 _LIMITED: Final = 429
 _BUSY: Final = frozenset({408, 425, _LIMITED, 503, 529})  # "not now"
 _TOO_SLOW: Final = 504
@@ -63,15 +65,18 @@ class _Answer:
 class Endpoint:
     """One model at one URL. Any number of threads may ask.
 
-    A server that refuses `logprobs`, `seed`, `temperature` or `stream_options`, naming it, is asked
-    without from then on.
+    A server that refuses `logprobs`, `seed`, `temperature`, `stream_options`, `stream` or a system
+    message, naming it, is asked without from then on; so is one that never answered and refuses
+    without a reason, if that helps. One whose streams do not end as they should is asked for whole
+    answers.
 
     Args:
         base_url: the URL before `/chat/completions`.
         model: what the endpoint calls the model.
         key: sent as a bearer token; None for none.
         stream: whether to ask for the reply piece by piece, which keeps a slow call alive.
-        seconds: the longest silence of the server.
+        seconds: the longest silence of the server; None: 300 s of one that streams, as it may say
+            nothing while it loads a model or thinks, and 600 s before a whole answer.
         patience: how often and how long to try.
         plain: whether http without encryption will do for other machines than this one.
         clock: time, for the waits.
@@ -92,7 +97,7 @@ class Endpoint:
         key: SecretStr | None = None,
         *,
         stream: bool = False,
-        seconds: float = 120.0,
+        seconds: float | None = None,
         patience: Patience | None = None,
         plain: bool = False,
         clock: Clock | None = None,
@@ -136,6 +141,8 @@ class Endpoint:
         try:
             reply = read_reply(_told(answer), request, answer.seconds)
         except (ValueError, RecursionError) as error:
+            if isinstance(error, UnendedError):  # some servers never say it
+                self._without |= {"stream"}
             raise UnfitError(f"the answer {error}") from error
         self._answered = True
         return reply
@@ -160,8 +167,9 @@ class Endpoint:
         self._without = bare
         return second
 
-    def _post(self, body: Json, until: float) -> _Answer:
+    def _post(self, body: dict[str, Json], until: float) -> _Answer:
         start = self._clock.passed()
+        silence = self._seconds or (_STREAMED if "stream" in body else _WHOLE)
         headers = {}
         if self._key is not None:
             headers["authorization"] = f"Bearer {self._key.get_secret_value()}"
@@ -171,7 +179,7 @@ class Endpoint:
                 self.url,
                 json=body,
                 headers=headers,
-                timeout=max(min(self._seconds, until - start), 0.001),
+                timeout=max(min(silence, until - start), 0.001),
             ) as response:
                 content = self._read(response, until)
         except httpx.HTTPError as error:

@@ -87,7 +87,7 @@ def _client(name: str, url: str | None, key: SecretStr | None, threads: int, pla
         return GgufModel(Path(name), threads)
     address, _, variable = url.partition("#")
     own = read_key(variable) if variable else key
-    return Endpoint(address, name, own, plain=plain)
+    return Endpoint(address, name, own, stream=True, plain=plain)
 
 
 def _price(client: Client, prices: Prices) -> Price:
