@@ -22,6 +22,7 @@ import httpx
 from batonq.base.data import content_sha256
 from batonq.base.errors import DataError
 from batonq.base.files import make_folder, write_text
+from batonq.base.proxies import proxies_named
 
 _PATIENCE = 60.0  # seconds without a byte
 _STRONG = re.compile(r'"[\x21\x23-\x7e]{1,200}"')
@@ -51,11 +52,14 @@ def download(
 
     Raises:
         DataError: if another process is downloading it, there is no room, the server fails, what
-            it serves is not the file stated, or `path` holds something else. What has arrived of
-            the file is kept; bytes of another file are not.
+            it serves is not the file stated, `path` holds something else, or a proxy of the
+            environment cannot be used. What has arrived of the file is kept; bytes of another file
+            are not.
     """
     if client is None:
-        with httpx.Client(timeout=_PATIENCE, follow_redirects=True) as own:
+        with proxies_named():
+            made = httpx.Client(timeout=_PATIENCE, follow_redirects=True)
+        with made as own:
             return download(url, path, size, sha256, own, watch)
     make_folder(path.parent)
     with _alone(path), _on_disk(path):

@@ -19,6 +19,7 @@ from pydantic import SecretStr
 from batonq.base.errors import CallError, DataError
 from batonq.base.files import Json
 from batonq.base.machine import is_loopback
+from batonq.base.proxies import proxies_named
 from batonq.llm.body import OPTIONAL, body_of, is_unexplained, refused_part
 from batonq.llm.completion import DONE, UnendedError, join_stream, read_reply
 from batonq.llm.refusals import Refusal, error_of, read_refusal
@@ -87,7 +88,7 @@ class Endpoint:
         url: where it is asked.
 
     Raises:
-        DataError: if the URL cannot be used.
+        DataError: if the URL, or a proxy of the environment, cannot be used.
     """
 
     def __init__(
@@ -115,12 +116,13 @@ class Endpoint:
         self._tried_bare = False
         self._rest_until = 0.0  # on `passed`; what one call is told to wait, all wait
         encrypted = self.url.startswith("https:")
-        self._client = httpx.Client(
-            follow_redirects=False,  # the key is for this host alone
-            trust_env=encrypted,  # a proxy would see what goes unencrypted to this machine
-            verify=encrypted,  # reading the certificates takes long
-            headers={"accept-encoding": "identity"},
-        )
+        with proxies_named():
+            self._client = httpx.Client(
+                follow_redirects=False,  # the key is for this host alone
+                trust_env=encrypted,  # a proxy would see what goes unencrypted to this machine
+                verify=encrypted,  # reading the certificates takes long
+                headers={"accept-encoding": "identity"},
+            )
 
     def complete(self, request: Request) -> Reply:
         """Make the call; see `Client`."""
