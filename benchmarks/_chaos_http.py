@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import secrets
-import socket
 from typing import Any, Final
 
 HOST: Final = "127.0.0.1"
 LARGEST: Final = 1 << 24  # bytes of a head or a body
-PORTS: Final = range(20_000, 32_000)
 TROUBLE: Final = (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError)
 
 
@@ -67,21 +64,3 @@ def parse(response: bytes) -> tuple[int, Any]:
     """Status and JSON body of a response; None where there is no body."""
     head, _, body = response.partition(b"\r\n\r\n")
     return int(head.split(b" ", 2)[1]), json.loads(body) if body else None
-
-
-def free_ports(count: int) -> list[int]:
-    """Different ports of the loopback that nobody listens on.
-
-    They lie below those that systems give to outgoing connections: else one of these might take the
-    port of a node while it is down, or a connection to a dead node might meet itself.
-    """
-    found: set[int] = set()
-    while len(found) < count:
-        port = PORTS.start + secrets.randbelow(len(PORTS))
-        with socket.socket() as tried:
-            try:
-                tried.bind((HOST, port))
-            except OSError:
-                continue
-        found.add(port)
-    return list(found)

@@ -26,10 +26,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+from batonq.base.machine import free_ports
 from batonq.icq.clocks import Clock, rescaled_linear
 from batonq.node.store.sqlite import DURABILITY
 from batonq.wire.scalar import range_from_reward
-from benchmarks._chaos_http import HOST, exchange, free_ports, parse, request
+from benchmarks._chaos_http import HOST, exchange, parse, request
 from benchmarks._chaos_pipeline import Pipeline, Tell, World
 from benchmarks._chaos_processes import Nodes, Talker
 from benchmarks._chaos_proxy import (

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from batonq.base.machine import free_ports
 from batonq.node.event import Event
 from batonq.node.store.sqlite import SqliteStore
 
@@ -53,7 +54,7 @@ def through(
         writer.close()
 
     async def all_of_it() -> Any:
-        door, behind = http.free_ports(2)
+        door, behind = free_ports(2)
         proxy = proxies.Proxy(chances, seed=1)
         server = await asyncio.start_server(serve, http.HOST, behind)
         front = await proxy.listen(door, behind)
@@ -121,7 +122,7 @@ def test_delayed_requests_come_in_another_order(http: ModuleType, proxies: Modul
 
 def test_a_node_that_is_down_is_a_closed_connection(http: ModuleType, proxies: ModuleType) -> None:
     async def all_of_it() -> Any:
-        door, behind = http.free_ports(2)
+        door, behind = free_ports(2)
         proxy = proxies.Proxy({}, seed=1)
         async with await proxy.listen(door, behind):
             with pytest.raises(asyncio.IncompleteReadError):

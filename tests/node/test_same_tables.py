@@ -8,7 +8,6 @@ exact float. What they have learnt must then be equal to the last bit.
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from hashlib import sha256
@@ -20,6 +19,7 @@ import numpy as np
 import pytest
 
 import batonq as bq
+from batonq.base.machine import free_ports
 from batonq.icq.clocks import Clock, power, rescaled_linear
 from batonq.icq.run import Run
 from batonq.node.team import Team
@@ -94,15 +94,6 @@ def nodes(of: FiniteICSMDP, clock: Clock, folder: Path) -> Iterator[dict[str, tu
         for name, port in zip(of.agents, ports, strict=True):
             stack.enter_context(serving(teams[name], port=port, settings=ANY))
         yield {name: (teams[name], urls[name]) for name in of.agents}
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on just now."""
-    with ExitStack() as stack:
-        tried = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in tried:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in tried]
 
 
 def token(of: str) -> str:

@@ -56,7 +56,7 @@ def handed(node, name="h-1", task=1):
     return answer.json()
 
 
-def until(condition, seconds=10.0):
+def until(condition, seconds=60.0):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"

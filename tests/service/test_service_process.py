@@ -22,17 +22,18 @@ PROGRAM = textwrap.dedent(
     """
     import logging, sys
     from served import CODE, TOKEN, desk
-    from batonq.service.run import serve
+    from batonq.service import run
     from batonq.service.settings import Settings
     logging.basicConfig(level=logging.DEBUG)
-    serve(desk(sys.argv[1]), port=int(sys.argv[2]), settings=Settings(token=TOKEN))
+    run._GRACE = int(sys.argv[3])
+    run.serve(desk(sys.argv[1]), port=int(sys.argv[2]), settings=Settings(token=TOKEN))
     """
 )
 
 
-def start(path, port=0):
+def start(path, port=0, grace=5):
     process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(path), str(port)],
+        [sys.executable, "-c", PROGRAM, str(path), str(port), str(grace)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -85,13 +86,21 @@ def test_a_killed_one_goes_on_where_it_was(tmp_path):
 
 
 def test_a_page_that_is_open_does_not_hold_it_up(tmp_path):
-    process, line = start(tmp_path / "desk.db")
+    process, line = start(tmp_path / "desk.db", grace=120)
     headers = {"authorization": f"Bearer {TOKEN}"}
     with httpx.stream("GET", f"{line['url']}/events", headers=headers) as stream:
         assert next(stream.iter_lines())
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=4)  # less than the grace for calls under way
+        process.communicate(timeout=60)  # less than the grace for calls under way
     assert process.returncode == 0
+
+
+def test_told_to_stop_as_soon_as_it_says_where_it_stops(tmp_path):
+    process, _ = start(tmp_path / "desk.db")
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "Traceback" not in err
 
 
 @pytest.mark.parametrize("host", [EVERY, "::", "", "10.0.0.1", "node.example"])

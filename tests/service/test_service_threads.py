@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from batonq.base.machine import free_ports
 from batonq.node.team import Team
 from batonq.service.limits import Rate
 from batonq.service.run import serving
 from batonq.service.settings import Settings
 
 HANDOFFS = 40  # of each node at once: more than there are threads
-
-
-def free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        tried = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in tried:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in tried]
 
 
 def test_nodes_that_ask_one_another_at_once_do_not_wait_for_themselves(tmp_path: Path) -> None:

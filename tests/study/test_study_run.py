@@ -24,7 +24,7 @@ import coin_experiment
 from batonq.study.run import run
 if __name__ == "__main__":
     log, out = map(Path, sys.argv[1:])
-    run(coin_experiment.experiment(log=log, wait=0.1), out, workers=2, show_progress=True)
+    run(coin_experiment.experiment(log=log, wait=0.4), out, workers=2, show_progress=True)
 """
 
 

@@ -6,7 +6,6 @@ import json
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from typing import Final
 
 from batonq.base.errors import BatonqError
 from batonq.base.files import Json
+from batonq.base.machine import free_ports
 from batonq.demo import desk
 from batonq.demo.desk import ACTIONS, AGENTS, FIELDS
 from batonq.demo.proxy import HOST
@@ -189,7 +189,7 @@ def prepared(folder: Path) -> dict[str, Node]:
     Args:
         folder: an empty one.
     """
-    ports = _free_ports(len(AGENTS))
+    ports = free_ports(len(AGENTS))
     nodes = {}
     for agent, port in zip(AGENTS, ports, strict=True):
         own = folder / agent
@@ -255,19 +255,6 @@ def stopped_at_the_end(nodes: Mapping[str, Node]) -> Iterator[None]:
                 node.process.terminate()  # all at once, so that the time to stop passes once
         for node in nodes.values():
             node.stop()
-
-
-def _free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on just now."""
-    with socket.socket() as first:  # all are held at once, so that they differ
-        sockets = [first, *(socket.socket() for _ in range(count - 1))]
-        try:
-            for one in sockets:
-                one.bind((HOST, 0))
-            return [one.getsockname()[1] for one in sockets]
-        finally:
-            for one in sockets:
-                one.close()
 
 
 def _token(path: Path) -> str:

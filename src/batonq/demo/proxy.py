@@ -41,6 +41,7 @@ class Tally:
         unread: connections that could be counted but not read.
         artifacts: the different artifacts, as JSON.
         handoffs: the different handoffs that were quoted; a quote may be asked for again.
+        lock: to be held while it is changed.
     """
 
     there: int = 0
@@ -55,6 +56,7 @@ class Tally:
     unread: int = 0
     artifacts: set[str] = field(default_factory=set)
     handoffs: set[str] = field(default_factory=set)
+    lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     @property
     def total(self) -> int:
@@ -91,15 +93,17 @@ class _Connection:
 
     def sent(self, data: bytes) -> None:
         """Bytes of the sender."""
-        self._tally.there += len(data)
-        for message in self._read(self._asks, data):
-            self._waiting.append(self._ask(message))
+        with self._tally.lock:  # one pair may have several connections
+            self._tally.there += len(data)
+            for message in self._read(self._asks, data):
+                self._waiting.append(self._ask(message))
 
     def answered(self, data: bytes) -> None:
         """Bytes of the receiver."""
-        self._tally.back += len(data)
-        for message in self._read(self._answers, data):
-            self._answer(message, bool(self._waiting) and self._waiting.popleft())
+        with self._tally.lock:
+            self._tally.back += len(data)
+            for message in self._read(self._answers, data):
+                self._answer(message, bool(self._waiting) and self._waiting.popleft())
 
     def _read(self, reader: Reader, data: bytes) -> Iterable[Message]:
         before = reader.readable

@@ -52,8 +52,8 @@ def serve(
     """
     try:
         server, listening, url = _prepared(team, host, port, settings)
-        _announce(team, server.app, url)
-        with _signals_kept():
+        with _signals_kept(server):
+            _announce(team, server.app, url)
             server.run(sockets=[listening])
     finally:
         team.close()
@@ -184,15 +184,20 @@ def _announce(team: Team, app: FastAPI, url: str) -> None:
 
 
 @contextmanager
-def _signals_kept() -> Iterator[None]:
+def _signals_kept(server: _Server) -> Iterator[None]:
     """Let the server's own handling of signals be all that happens: closing comes after it.
 
-    It raises them again once it has stopped, which would end the process there.
+    It raises them again once it has stopped, which would end the process there. One that comes
+    before it handles any still stops it.
     """
+
+    def stop(*_: object) -> None:
+        server.should_exit = True
+
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {one: signal.signal(one, lambda *_: None) for one in (signal.SIGTERM, signal.SIGINT)}
+    before = {one: signal.signal(one, stop) for one in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
     finally:
