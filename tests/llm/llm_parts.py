@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 
+from openai_server import Answer, Script
+
 from batonq.llm.endpoint import Endpoint
 from batonq.llm.prices import Price
 from batonq.llm.request import Reply, Request
@@ -48,3 +50,13 @@ def ask(url: str, asked: Request, waits: Waits | None = None, **options: object)
     """One call of such an endpoint."""
     with endpoint(url, waits, **options) as opened:
         return opened.complete(asked)
+
+
+def once(answer: Answer) -> Script:
+    """A script whose first answer is this one."""
+    return lambda body, nth: answer if nth == 1 else None
+
+
+def always(answer: Answer) -> Script:
+    """A script that knows this answer alone."""
+    return lambda body, nth: answer

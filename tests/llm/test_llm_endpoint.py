@@ -12,8 +12,8 @@ from contextlib import closing
 
 import httpx
 import pytest
-from llm_parts import MODEL, Waits, ask, endpoint, request
-from openai_server import cut, events, hold, prompt_of, raw, reset, serving, status, stream, whole
+from llm_parts import MODEL, Waits, always, ask, endpoint, once, request
+from openai_server import cut, hold, raw, reset, serving, status, stream, whole
 from pydantic import SecretStr
 
 from batonq.base.errors import CallError, DataError, RequestError
@@ -52,15 +52,6 @@ PASSING = {
 }
 
 
-def once(answer):
-    """A script whose first answer is this one."""
-    return lambda body, nth: answer if nth == 1 else None
-
-
-def always(answer):
-    return lambda body, nth: answer
-
-
 def test_a_reply_is_what_the_server_wrote():
     with serving(lambda body: "six times seven", always(whole(usage=(11, 3)))) as server:
         reply = ask(server.url, request(alternatives=2))
@@ -90,72 +81,6 @@ def test_the_request_is_what_was_asked():
         "top_logprobs": 3,
     }
     assert server.bodies[1]["top_logprobs"] == 20  # the most such servers tell
-
-
-def test_a_stream_gives_the_same_reply():
-    with serving(lambda body: "six times seven") as server:
-        reply = ask(server.url, request(alternatives=2), stream=True)
-    assert server.bodies[0]["stream"] is True
-    assert server.bodies[0]["stream_options"] == {"include_usage": True}
-    assert (reply.text, reply.finish) == ("six times seven", ENDED)
-    assert (reply.tokens_in, reply.tokens_out) == (7, 3)
-    assert len(reply.logprobs) == 3
-    assert reply.first == (("t0", 0.0), ("t1", -0.5))
-
-
-def test_a_stream_nobody_asked_for_is_read_as_one():
-    with serving(lambda body: "six times seven", always(stream())) as server:
-        assert ask(server.url, request()).text == "six times seven"
-
-
-def test_a_whole_answer_where_a_stream_was_asked_for_is_read_as_one():
-    with serving(lambda body: "fine", always(whole())) as server:
-        assert ask(server.url, request(), stream=True).text == "fine"
-
-
-def test_a_stream_ends_at_its_last_event_though_the_connection_stays_open():
-    def answer(handler, body):
-        handler.pieces([b'data: {"choices": [{"delta": {"content": "a"}}]}\n\n', b"data: [DO"])
-        handler.wfile.write(b"5\r\nNE]\n\n\r\n")
-        handler.server.seen.release.wait()
-
-    with serving(script=always(answer)) as server:
-        assert ask(server.url, request(), seconds=30.0).text == "a"
-
-
-def test_a_stream_never_said_to_end_is_asked_for_as_a_whole():
-    def script(body, nth):
-        return stream(ends=False) if "stream" in body else None
-
-    with serving(script=script) as server, endpoint(server.url, stream=True) as one:
-        assert one.complete(request("a")).text == "fine"
-        assert one.complete(request("b")).text == "fine"
-    assert ["stream" in body for body in server.bodies] == [True, False, False]
-
-
-def test_a_stream_cut_in_its_text_is_asked_for_as_a_stream_again():
-    broken = raw(b'data: {"choices": [{"delta": {"content": "a"}}]}\n\n', 200, SSE)
-    with serving(script=once(broken)) as server:
-        assert ask(server.url, request(), stream=True).text == "fine"
-    assert [body["stream"] for body in server.bodies] == [True, True]
-
-
-@pytest.mark.parametrize("streams", [False, True])
-def test_silence_is_what_the_limit_is_on_while_pieces_come(streams):
-    """The whole takes longer than the limit; each piece does not."""
-
-    def slowly(handler, body):
-        pieces = events(body, "six times seven", "stop") if streams else [b"{", b"}"]
-        handler.pieces([])
-        for piece in pieces:
-            handler.server.seen.release.wait(0.1 if streams else 1.0)
-            handler.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
-        handler.wfile.write(b"0\r\n\r\n")
-
-    with serving(script=once(slowly)) as server:
-        reply = ask(server.url, request(), seconds=0.5, stream=streams)
-        assert reply.text == ("six times seven" if streams else "fine")
-        assert server.asked[PROMPT] == (1 if streams else 2)
 
 
 def test_an_answer_cut_at_its_longest_is_an_answer():
@@ -380,155 +305,6 @@ def test_an_answer_without_bounds_is_refused(named):
     ):
         ask(server.url, request())
     assert server.asked[PROMPT] == 1
-
-
-@pytest.mark.parametrize(
-    ("refused", "left_out", "streams"),
-    [
-        ("logprobs", {"logprobs", "top_logprobs"}, False),
-        ("top_logprobs", {"logprobs", "top_logprobs"}, False),
-        ("seed", {"seed"}, False),
-        ("temperature", {"temperature"}, False),
-        ("stream_options", {"stream_options"}, True),
-    ],
-)
-@pytest.mark.parametrize("code", [400, 422, 403, 404, 500, 501])
-def test_what_a_server_does_not_know_is_left_out_from_then_on(refused, left_out, streams, code):
-    def script(body, nth):
-        return status(code, f"Unknown parameter: '{refused}'") if refused in body else None
-
-    waits = Waits()
-    with serving(script=script) as server, endpoint(server.url, waits, stream=streams) as one:
-        assert one.complete(request("a")).text == "fine"
-        assert one.complete(request("b")).text == "fine"
-    assert set(server.bodies[0]) - set(server.bodies[1]) == left_out
-    assert server.bodies[2].keys() == server.bodies[1].keys()
-    assert waits.slept == []
-
-
-@pytest.mark.parametrize("code", [400, 422, 403, 404, 501])
-def test_a_server_that_does_not_stream_is_asked_for_whole_answers(code):
-    def script(body, nth):
-        return status(code, "Streaming is not supported") if "stream" in body else None
-
-    waits = Waits()
-    with serving(script=script) as server, endpoint(server.url, waits, stream=True) as one:
-        assert one.complete(request("a")).text == "fine"
-        assert one.complete(request("b")).text == "fine"
-    assert set(server.bodies[0]) - set(server.bodies[1]) == {"stream", "stream_options"}
-    assert server.bodies[2].keys() == server.bodies[1].keys()
-    assert waits.slept == []
-
-
-def test_a_server_that_knows_neither_loses_one_after_the_other():
-    def script(body, nth):
-        for name in ("logprobs", "seed"):
-            if name in body:
-                return status(400, f"{name}: extra inputs are not permitted")
-        return None
-
-    with serving(script=script) as server:
-        assert ask(server.url, request()).text == "fine"
-    assert server.asked[PROMPT] == 3
-
-
-def test_a_server_with_the_newer_name_for_the_longest_reply_gets_it():
-    said = "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead."
-    with serving(script=lambda body, nth: status(400, said) if nth == 1 else None) as server:
-        assert ask(server.url, request()).text == "fine"
-    assert "max_tokens" not in server.bodies[1]
-    assert server.bodies[1]["max_completion_tokens"] == 16
-
-
-def test_a_refusal_that_names_nothing_is_tried_once_without_all_that_can_be_left_out():
-    def script(body, nth):
-        return status(422, "what?") if "seed" in body else None
-
-    with serving(script=script) as server, endpoint(server.url) as one:
-        assert one.complete(request("a")).text == "fine"
-        assert one.complete(request("b")).text == "fine"
-    assert [set(body) for body in server.bodies[1:]] == [{"model", "messages", "max_tokens"}] * 2
-    assert server.asked == {"a": 2, "b": 1}
-
-
-def test_where_that_does_not_help_nothing_is_left_out():
-    def script(body, nth):
-        return status(422, "what?") if prompt_of(body) in "ab" else None
-
-    with serving(script=script) as server, endpoint(server.url) as one:
-        for prompt in "ab":
-            with pytest.raises(RequestError, match=r"refused the request .422: what"):
-                one.complete(request(prompt))
-        assert one.complete(request("c")).text == "fine"
-    assert server.asked == {"a": 2, "b": 1, "c": 1}
-    assert server.bodies[3].keys() == server.bodies[0].keys()
-
-
-def test_a_model_that_has_answered_is_not_asked_twice_for_what_it_refuses():
-    def script(body, nth):
-        return status(422, "what?") if prompt_of(body) == "b" else None
-
-    with serving(script=script) as server, endpoint(server.url) as one:
-        one.complete(request("a"))
-        with pytest.raises(RequestError, match="what"):
-            one.complete(request("b"))
-    assert server.asked == {"a": 1, "b": 1}
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        status(400, "System role not supported"),
-        status(500, "Jinja Exception: System role not supported"),
-        status(400, "Developer instruction is not enabled for models/gemma-3-27b-it"),
-        raw(
-            b'{"error": {"param": "messages[0].role", "message": "Unsupported value: '
-            b"'messages[0].role' does not support 'system' with this model.\"}}",
-            400,
-        ),
-        status(400, "Conversation roles must alternate user/assistant/user/assistant/..."),
-        status(400, "Only user and assistant roles are supported!"),
-    ],
-)
-def test_a_model_without_a_system_message_gets_it_before_the_prompt(answer):
-    def script(body, nth):
-        return answer if body["messages"][0]["role"] == "system" else None
-
-    with serving(script=script) as server, endpoint(server.url) as one:
-        for prompt in "ab":
-            assert one.complete(request(prompt, system="Be brief.")).text == "fine"
-        assert one.complete(request("c")).text == "fine"
-    assert [body["messages"] for body in server.bodies[1:]] == [
-        [{"role": "user", "content": said}] for said in ("Be brief.\n\na", "Be brief.\n\nb", "c")
-    ]
-    assert server.bodies[1].keys() == server.bodies[0].keys()
-
-
-def test_a_refusal_that_repeats_the_request_takes_nothing_away():
-    def script(body, nth):
-        if prompt_of(body) == "a":
-            echo = {"error": {"message": "prompt is too long", "param": None}, "request": body}
-            return raw(json.dumps(echo).encode(), 400)
-        if prompt_of(body) == "b":
-            loc = ["body", "messages", 0, "content"]
-            echo = {"detail": [{"loc": loc, "msg": "what about temperature?", "input": body}]}
-            return raw(json.dumps(echo).encode(), 422)
-        return None
-
-    with serving(script=script) as server, endpoint(server.url) as one:
-        for prompt in "ab":
-            with pytest.raises(RequestError, match="refused the request"):
-                one.complete(request(prompt))
-        one.complete(request("c"))
-    assert server.asked == {"a": 1, "b": 1, "c": 1}
-    assert server.bodies[2].keys() == server.bodies[0].keys()
-
-
-def test_a_refusal_that_goes_on_is_an_error():
-    answer = status(400, "seed and logprobs, stream_options and max_completion_tokens: no")
-    with serving(script=always(answer)) as server, pytest.raises(CallError, match="refused"):
-        ask(server.url, request(), stream=True)
-    assert server.asked[PROMPT] == 5
 
 
 def test_threads_get_each_its_own_reply():

@@ -2,6 +2,8 @@
 
 Whatever another attempt may mend is tried again: 408, 425, 429, 5xx, time-outs, broken connections,
 streams cut before their end, answers that are no completion. A wrong key, model or request is not.
+A request that a server answers at every attempt, with an error of its own or with no completion, is
+taken to be refused: others may be answered.
 An attempt that failed may have been billed by the server; nobody can know. Where a server counts no
 tokens they are estimated, see `completion`. A reply's seconds are those of the attempt that worked.
 """

@@ -1,0 +1,78 @@
+"""Answers that come piece by piece: read as whole ones are, whether asked for so or not."""
+
+from __future__ import annotations
+
+import pytest
+from llm_parts import always, ask, endpoint, once, request
+from openai_server import events, raw, serving, stream, whole
+
+from batonq.llm.request import ENDED
+
+PROMPT = request().prompt
+SSE = {"content-type": "text/event-stream"}
+
+
+def test_a_stream_gives_the_same_reply():
+    with serving(lambda body: "six times seven") as server:
+        reply = ask(server.url, request(alternatives=2), stream=True)
+    assert server.bodies[0]["stream"] is True
+    assert server.bodies[0]["stream_options"] == {"include_usage": True}
+    assert (reply.text, reply.finish) == ("six times seven", ENDED)
+    assert (reply.tokens_in, reply.tokens_out) == (7, 3)
+    assert len(reply.logprobs) == 3
+    assert reply.first == (("t0", 0.0), ("t1", -0.5))
+
+
+def test_a_stream_nobody_asked_for_is_read_as_one():
+    with serving(lambda body: "six times seven", always(stream())) as server:
+        assert ask(server.url, request()).text == "six times seven"
+
+
+def test_a_whole_answer_where_a_stream_was_asked_for_is_read_as_one():
+    with serving(lambda body: "fine", always(whole())) as server:
+        assert ask(server.url, request(), stream=True).text == "fine"
+
+
+def test_a_stream_ends_at_its_last_event_though_the_connection_stays_open():
+    def answer(handler, body):
+        handler.pieces([b'data: {"choices": [{"delta": {"content": "a"}}]}\n\n', b"data: [DO"])
+        handler.wfile.write(b"5\r\nNE]\n\n\r\n")
+        handler.server.seen.release.wait()
+
+    with serving(script=always(answer)) as server:
+        assert ask(server.url, request(), seconds=30.0).text == "a"
+
+
+def test_a_stream_never_said_to_end_is_asked_for_as_a_whole():
+    def script(body, nth):
+        return stream(ends=False) if "stream" in body else None
+
+    with serving(script=script) as server, endpoint(server.url, stream=True) as one:
+        assert one.complete(request("a")).text == "fine"
+        assert one.complete(request("b")).text == "fine"
+    assert ["stream" in body for body in server.bodies] == [True, False, False]
+
+
+def test_a_stream_cut_in_its_text_is_asked_for_as_a_stream_again():
+    broken = raw(b'data: {"choices": [{"delta": {"content": "a"}}]}\n\n', 200, SSE)
+    with serving(script=once(broken)) as server:
+        assert ask(server.url, request(), stream=True).text == "fine"
+    assert [body["stream"] for body in server.bodies] == [True, True]
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_silence_is_what_the_limit_is_on_while_pieces_come(streams):
+    """The whole takes longer than the limit; each piece does not."""
+
+    def slowly(handler, body):
+        pieces = events(body, "six times seven", "stop") if streams else [b"{", b"}"]
+        handler.pieces([])
+        for piece in pieces:
+            handler.server.seen.release.wait(0.1 if streams else 1.0)
+            handler.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+        handler.wfile.write(b"0\r\n\r\n")
+
+    with serving(script=once(slowly)) as server:
+        reply = ask(server.url, request(), seconds=0.5, stream=streams)
+        assert reply.text == ("six times seven" if streams else "fine")
+        assert server.asked[PROMPT] == (1 if streams else 2)
