@@ -11,6 +11,7 @@ import pytest
 
 from batonq.base.download import download
 from batonq.base.errors import DataError
+from batonq.base.fetch import fetch
 from batonq.base.proxies import proxies_named
 from batonq.llm.endpoint import Endpoint
 
@@ -43,7 +44,9 @@ def test_a_proxy_that_cannot_be_used_is_named_and_not_shown(
         Endpoint("https://models.example/v1", "some-model")
     with pytest.raises(DataError, match=f"the proxy in {name} cannot be used: .*{said}") as file:
         download("https://files.example/a", tmp_path / "a", 1, "0" * 64)
-    for error in (model.value, file.value):
+    with pytest.raises(DataError, match=f"the proxy in {name} cannot be used: .*{said}") as data:
+        fetch("gsm8k", tmp_path)
+    for error in (model.value, file.value, data.value):
         assert WORD not in str(error)
         assert error.__suppress_context__  # nor in a traceback
 

@@ -25,6 +25,7 @@ import httpx
 from batonq.base.data import DataFile, content_sha256, named
 from batonq.base.errors import DataError
 from batonq.base.files import Json, make_folder, read_json, write_bytes, write_json
+from batonq.base.proxies import proxies_named
 
 HOST = "https://raw.githubusercontent.com"
 MANIFEST = "FETCHED.json"
@@ -71,7 +72,9 @@ def fetch(name: str, into: Path, client: httpx.Client | None = None, host: str =
     if not file.fetchable:
         raise DataError(f"{name}: no public source serves it whole; give the file with --data DIR")
     if client is None:
-        with httpx.Client(timeout=60.0, follow_redirects=True) as own:
+        with proxies_named():
+            own = httpx.Client(timeout=60.0, follow_redirects=True)
+        with own:
             return fetch(name, into, own, host)
     make_folder(into)
     downloads = {

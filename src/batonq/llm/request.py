@@ -56,7 +56,7 @@ class Reply:
 
     Attributes:
         text: what it wrote.
-        finish: `ENDED` or `CUT`; other words are the server's own.
+        finish: `ENDED` or `CUT`, or `completion.BLOCKED`; other words are the server's own.
         tokens_in: tokens read.
         tokens_out: tokens written.
         seconds: how long the call took, on the caller's clock.
