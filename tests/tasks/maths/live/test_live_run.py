@@ -75,7 +75,7 @@ def test_another_seed_or_folder_is_told_apart(tmp_path: Path) -> None:
 
 def test_the_budget_stops_it_and_more_of_it_goes_on(tmp_path: Path) -> None:
     with models() as server:
-        little = sources(server, tmp_path, max_cost=1.7)
+        little = sources(server, tmp_path, max_cost=1.65)
         found = run_live(OPTIONS, little, tmp_path / "run")
         assert isinstance(found.stopped, SpentError)
         assert "PARTIAL" in found.result.summary.headline

@@ -7,7 +7,7 @@ nothing but where the answers come from.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -18,7 +18,7 @@ from batonq.tasks.maths.board import Attempt
 from batonq.tasks.maths.environment import MathsEnvironment
 from batonq.tasks.maths.extract import numbers_in
 from batonq.tasks.maths.game import Stage
-from batonq.tasks.maths.live.asking import CHECK
+from batonq.tasks.maths.live.asking import Call
 from batonq.tasks.maths.live.questions import Question
 from batonq.tasks.maths.live.session import Session, Told, attempt_of, same
 from batonq.tasks.maths.live.settings import Team
@@ -36,6 +36,21 @@ class Heard:
     right: bool
 
 
+# Makes a call at a question; of a check, what was heard of the call that it checks.
+Hear = Callable[[Call, Question, Heard | None], Heard]
+
+
+def hearing(session: Session) -> Hear:
+    """Hear from the models of a session."""
+
+    def hear(call: Call, question: Question, checked: Heard | None) -> Heard:
+        told = session.ask(call, question, checked.told.answer.text if checked else "")
+        attempt = attempt_of(told, question, checked.attempt if checked else None)
+        return Heard(told, attempt, same(attempt.value, question.gold))
+
+    return hear
+
+
 class LiveEnvironment:
     """Agents answer questions together, one after the other in a given order.
 
@@ -44,7 +59,7 @@ class LiveEnvironment:
     Args:
         questions: in the order in which they are asked.
         team: agents and calls.
-        session: makes the calls.
+        hear: makes the calls.
         price: lambda, accuracy per unit of cost, at least 0.
         interface: "answers", "counts" or "own".
 
@@ -58,7 +73,7 @@ class LiveEnvironment:
         self,
         questions: Sequence[Question],
         team: Team,
-        session: Session,
+        hear: Hear,
         price: float,
         interface: str,
     ) -> None:
@@ -67,7 +82,7 @@ class LiveEnvironment:
         self.record = _blank(team, len(questions))
         self._questions = questions
         self._team = team
-        self._session = session
+        self._hear = hear
         self._price = price
         self._interface = interface
         self._stage = int(Stage.OPEN)
@@ -94,7 +109,7 @@ class LiveEnvironment:
         """
         asks = self._stage != Stage.CLOSE and action < len(self._team.calls)
         if asks and action not in self.heard[self.place]:
-            self._hear(action)
+            self._call(action)
         return self._told(self._replay.step(action))
 
     def _replay_of(self, place: int) -> MathsEnvironment:
@@ -108,13 +123,10 @@ class LiveEnvironment:
         numbers = min(len(numbers_in(question.text)), _MOST_NUMBERS)
         return replace(turn, fields={"subject": question.subject, "numbers": numbers})
 
-    def _hear(self, action: int) -> None:
-        question, call = self._questions[self.place], self._team.calls[action]
-        heard = self.heard[self.place]
-        checked = heard[self._team.needs[action]] if call.prompt == CHECK else None
-        told = self._session.ask(call, question, checked.told.answer.text if checked else "")
-        attempt = attempt_of(told, question, checked.attempt if checked else None)
-        heard[action] = Heard(told, attempt, same(attempt.value, question.gold))
+    def _call(self, action: int) -> None:
+        heard, needed = self.heard[self.place], self._team.needs[action]
+        checked = None if needed < 0 else heard[needed]
+        heard[action] = self._hear(self._team.calls[action], self._questions[self.place], checked)
         self._fill(action)
 
     def _fill(self, action: int) -> None:

@@ -31,7 +31,7 @@ from batonq.study.rows import SCHEMA, Interval
 from batonq.study.run import Result, progress_bar, rebuild
 from batonq.tasks.maths.live.answers import Answer, Model, chunks, read_chunks
 from batonq.tasks.maths.live.asking import prompt_of
-from batonq.tasks.maths.live.environment import LiveEnvironment
+from batonq.tasks.maths.live.environment import LiveEnvironment, hearing
 from batonq.tasks.maths.live.online import Played, play
 from batonq.tasks.maths.live.prompts import prompt
 from batonq.tasks.maths.live.questions import Question
@@ -214,7 +214,7 @@ def run_live(
             return Live(rebuild(folder, lambda _: summarise), None)
         started = time.perf_counter()
         environment = LiveEnvironment(
-            questions, members, ready.session, options.price, options.interface
+            questions, members, hearing(ready.session), options.price, options.interface
         )
         with progress_bar("questions", len(questions), 0, show_progress) as advance:
             played = play(environment, options.seed, advance)

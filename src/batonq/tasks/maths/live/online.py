@@ -1,9 +1,13 @@
 """Learning on-line while asking: IC-Q on one question after the other, each asked once.
 
-The first half of the questions is learnt from, with an exploration that falls; the second half is
-judged: values stand still and everybody takes its best move. A receiver quotes when it has been
-answered itself, at the end of a question (`icq_late`): a question then teaches all its decisions
-and not the last one only, which counts where every question is paid for.
+The first half of the questions is learnt from, with an exploration that falls: a question is either
+explored, with any move at every decision, or played with best moves only, so that what the team
+would do by now is tried as a whole. The second half is judged: values stand still and everybody
+takes its best move. What an agent has hardly seen, it judges by what is like it (`leaning`).
+
+A receiver quotes when it has been answered itself, at the end of a question (`icq_late`): a
+question then teaches all its decisions and not the last one only, which counts where every question
+is paid for.
 
 No question is asked for evaluation only, and the agents' logs of the judged half are made from
 what was heard, without another call.
@@ -22,19 +26,19 @@ from batonq.base.files import Json
 from batonq.base.seeds import generator
 from batonq.icq import clocks, update
 from batonq.icq.baselines import learner_named
-from batonq.icq.behaviour import Behaviour, epsilon_greedy
+from batonq.icq.behaviour import Behaviour, epsilon_greedy, uniform
 from batonq.icq.environment import checked
 from batonq.icq.episodes import take
 from batonq.icq.floor import Floor, as_it_is
 from batonq.icq.log import Log
 from batonq.icq.observe import observe_environment
 from batonq.icq.run import Run
-from batonq.icq.tabular import TabularQ
 from batonq.tasks.maths.live.environment import Heard, LiveEnvironment
+from batonq.tasks.maths.live.leaning import LeaningQ
 
 LEARNER: Final = "icq_late"
 POWER: Final = 0.7  # step n**-0.7 at the n-th update of a cell and action
-LEAST: Final = 0.1  # exploration at the end of learning; it falls from 1 in a line
+LEAST: Final = 0.1  # chance to explore at the end of learning; it falls from 1 in a line
 _GREEDY: Final = epsilon_greedy(0.0)
 
 
@@ -44,7 +48,7 @@ class Episode:
 
     Attributes:
         place: of the question.
-        epsilon: exploration while it was played; 0 where it was judged.
+        epsilon: 1 if it was explored, 0 if everybody took its best move.
         moves: the holder and the next holder at each decision, by number; -1 for the end.
         asked: the calls made, in that order.
         submitted: the call whose answer was submitted; -1: none.
@@ -104,7 +108,7 @@ def play(
     floor = Floor(
         environment,
         learner_named(LEARNER),
-        lambda _name, n_actions: TabularQ(n_actions, clocks.power(POWER)),
+        lambda _name, n_actions: LeaningQ(n_actions, clocks.power(POWER)),
         as_it_is,
     )
     rng = generator(seed)
@@ -114,7 +118,8 @@ def play(
     try:
         for place in range(count):
             learns = place < learning
-            behaviour = epsilon_greedy(exploration(place, learning)) if learns else _GREEDY
+            explores = learns and rng.random() < exploration(place, learning)
+            behaviour = uniform() if explores else _GREEDY
             episodes.append(_episode(environment, floor, behaviour, learns, rng))
             progress()
     except (CallError, SpentError) as error:
@@ -125,7 +130,7 @@ def play(
 
 
 def exploration(place: int, learning: int) -> float:
-    """The chance of any permitted move at the `place`-th of `learning` questions."""
+    """The chance that the `place`-th of `learning` questions is explored."""
     return max(LEAST, 1.0 - place / learning)
 
 
@@ -175,7 +180,7 @@ def _run(
     judged: list[Episode],
     seed: int,
 ) -> Run:
-    tables = {name: q.table() for name, q in floor.q.items() if isinstance(q, TabularQ)}
+    tables = {name: q.table() for name, q in floor.q.items() if isinstance(q, LeaningQ)}
     decisions = sum(len(one.moves) for one in learnt)
     value = float(np.mean([one.value for one in judged])) if judged else 0.0
     return Run(

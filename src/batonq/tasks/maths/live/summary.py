@@ -23,11 +23,13 @@ SMALLEST: Final = 10  # questions in a block, where there are as many
 Line = tuple[str | float | Interval | None, ...]
 PARTS: Final = ("all", "learning", "judged")
 CHOICES: Final = (
-    "Questions in a fixed random order, each asked once. The first half is learnt from, with an "
-    "exploration that falls from 1 to 0.1; on the second half values stand still and everybody "
-    "takes its best move.",
-    "IC-Q with a table per agent over what its interface shows, first values 0, step n^-0.7; "
-    "exactly one scalar crosses with a handoff between two agents. Receivers quote late, when they "
+    "Questions in a fixed random order, each asked once. The first half is learnt from: with a "
+    "chance that falls from 1 to 0.1 a question is explored, with any move at every decision, else "
+    "everybody takes its best move. On the second half all do, and values stand still.",
+    "IC-Q with a table per agent over what its interface shows, step n^-0.7. A cell's "
+    "values are shrunk toward the agent's own with the same calls asked, these toward its own at "
+    "this stage, these toward its mean, that toward 0, each with the weight of six updates. "
+    "Exactly one scalar crosses with a handoff between two agents. Receivers quote late, when they "
     "have been answered themselves at the end of a question (icq_late): quotes at once teach one "
     "decision a question, too little where each question is paid for. Reward: 1 for a right "
     "answer, minus lambda times the cost of calls; the right answer is told after submission only.",
