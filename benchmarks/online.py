@@ -24,11 +24,10 @@ from batonq.tasks.maths.live.answers import Answer, Model, read_chunks
 from batonq.tasks.maths.live.asking import Call
 from batonq.tasks.maths.live.environment import Heard, LiveEnvironment
 from batonq.tasks.maths.live.online import play
-from batonq.tasks.maths.live.program.run import run_programs
 from batonq.tasks.maths.live.questions import Question, load_questions
 from batonq.tasks.maths.live.reading import read
-from batonq.tasks.maths.live.recorded import recorded_files
-from batonq.tasks.maths.live.session import Told, same
+from batonq.tasks.maths.live.recorded import recorded_files, work
+from batonq.tasks.maths.live.session import Told, same, values
 from batonq.tasks.maths.live.settings import PRICE, Team, strongest, team
 
 DATA: Final = Path(os.environ.get("BATONQ_DATA", "../shared/data"))
@@ -59,13 +58,9 @@ def _heard(
     questions: dict[tuple[str, int], Question],
     models: dict[str, Model],
 ) -> dict[tuple[Any, str], Heard]:
-    def values(texts: Sequence[str]) -> list[float | None]:
-        return [ran.value for ran in run_programs(texts)]
-
     heard = {}
     for answer, attempt in zip(answers, read(answers, questions, values), strict=True):
-        weight = models[answer.call.model].parameters or 0.0
-        cost = weight * (answer.tokens_in + answer.tokens_out) / 1000
+        cost = work(models[answer.call.model], answer)
         right = same(attempt.value, questions[answer.question].gold)
         heard[answer.key] = Heard(Told(answer, cost, cached=True), attempt, right)
     return heard

@@ -119,6 +119,27 @@ def test_what_was_refused_is_asked_again_and_what_checked_it(tmp_path: Path) -> 
         assert len(server.bodies) == 12 + 3
 
 
+def test_refusals_far_apart_stop_neither_a_recording_nor_what_goes_on_from_it(
+    tmp_path: Path,
+) -> None:
+    """Three questions that a model never takes are asked again, and answered in between."""
+    bad = [generated(12)[k].text for k in (2, 5, 8)]
+
+    def script(body: Body, nth: int) -> Answer | None:
+        refuse = any(text in str(body["messages"]) for text in bad)
+        return status(400, "content policy") if refuse else None
+
+    with models(script) as server:
+        made = sources(server, tmp_path)
+        assert record_live(LiveOptions(questions=10), made, tmp_path / "a").stopped is None
+        longer = LiveOptions(questions=12)
+        assert record_live(longer, made, tmp_path / "a").stopped is None
+        # Likewise where the files are gone, and answers come from the cache.
+        assert record_live(longer, made, tmp_path / "b").stopped is None
+        answered = [body for body in server.bodies if not any(t in str(body) for t in bad)]
+        assert len(answered) == 9 * 6
+
+
 def test_answers_of_another_host_are_not_mixed_in(tmp_path: Path) -> None:
     with models() as server, models() as other:
         options = LiveOptions(questions=2)

@@ -149,6 +149,7 @@ def _answers(question: Question, calls: Sequence[Call], session: Session, there:
         key = (question.key, call.name)
         if key in there:
             rows[key] = there[key]
+            session.answered(call.model)
             continue
         checked = rows[question.key, call.checks].text if call.checks else ""
         rows[key] = session.ask(call, question, checked).answer

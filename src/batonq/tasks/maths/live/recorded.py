@@ -89,6 +89,11 @@ def recorded_board(dataset: str, data: Path | None = None, folder: Path | None =
     return _board(dataset, models, calls, questions, rows)
 
 
+def work(model: Model, answer: Answer) -> float:
+    """What an answer cost, in `UNIT`; 0 of a model whose parameters nobody tells."""
+    return (model.parameters or 0.0) * (answer.tokens_in + answer.tokens_out) / 1000
+
+
 def _by_key(
     answers: Sequence[Answer], known: Mapping[tuple[str, int], Question], where: Path
 ) -> dict[AnswerKey, Answer]:
@@ -147,7 +152,6 @@ def _board(
     values = np.array([_number(attempt.value) for attempt in attempts]).reshape(shape)
     gold = np.array([question.gold for question in questions])
     tokens = np.array([a.tokens_in + a.tokens_out for a in flat], np.int64).reshape(shape)
-    weight = np.array([models[call.model].parameters for call in calls], np.float64)
     names = [call.name for call in calls]
     private = [
         _private(answer, attempt, questions[k // len(calls)], ran)
@@ -163,7 +167,7 @@ def _board(
         answer=answer_classes(values),
         plain=np.array([attempt.plain for attempt in attempts]).reshape(shape),
         right=same_answer(values, np.broadcast_to(gold[:, None], shape)),
-        cost=weight * tokens / 1000,
+        cost=np.array([work(models[a.call.model], a) for a in flat]).reshape(shape),
         tokens=tokens,
         private=np.array(private).reshape(*shape, len(RECORDED_NAMES)),
         private_names=RECORDED_NAMES,

@@ -91,9 +91,16 @@ class Session:
             self._count_refusal(call.model, question, error)
             nothing = Reply("", REFUSED, 0, 0, 0.0)
             return Told(answer_of(call, question, nothing), 0.0, False, str(error))
-        if not kept.cached:
-            self._refused[call.model].clear()
+        self.answered(call.model)
         return Told(answer_of(call, question, kept.reply), kept.cost, kept.cached)
+
+    def answered(self, label: str) -> None:
+        """A model has answered, now or before: what it refused until then was not all it is asked.
+
+        Args:
+            label: the model's.
+        """
+        self._refused[label].clear()
 
     def _count_refusal(self, label: str, question: Question, error: RequestError) -> None:
         refused = self._refused[label]

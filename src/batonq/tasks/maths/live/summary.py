@@ -36,10 +36,10 @@ CHOICES: Final = (
     "Duration is measured: seconds of each call in ticks of 0.25 s at gamma 0.9999, so ten seconds "
     "cost 0.4 per cent. A reply from the cache counts with the seconds it took when it was made.",
     "A model is an agent, its prompts are its work; one more agent has a model check a program's "
-    "attempt, once a question at most. Texts are the likeliest ones (temperature 0). Programs are "
-    "run by an interpreter of allowed parts in a confined process.",
+    "attempt, once a question at most. Texts are the likeliest ones (temperature 0, where a server "
+    "takes one). Programs are run by an interpreter of allowed parts in a confined process.",
     "An answer that cannot be read, a program that gives no number and a request that a model "
-    "refuses are abstentions, and cannot be submitted.",
+    "refuses, or that its server cannot answer, are abstentions, and cannot be submitted.",
 )
 LIMITS: Final = (
     "Half of the questions are few to learn from: most of what an agent can see, it sees once or "
