@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -207,6 +208,36 @@ def test_a_model_that_writes_more_than_it_should_is_taken_to_do_so_again(cache):
             calls.ask(request("c"))
         assert calls.spent() == 2 * dear <= limit
         assert dict(server.asked) == {"a": 1, "b": 1}
+
+
+def test_a_resumed_run_knows_from_the_cache_that_a_model_writes_more(cache):
+    dear = (65 * 100 + 160 * 1000) / 1e6
+    limit = 2 * dear + most("a")
+    with (
+        serving(script=lambda body, nth: whole(usage=(65, 160))) as server,
+        endpoint(server.url) as one,
+    ):
+        for _ in range(2):
+            calls = Calls([one], cache, PRICES, limit=limit)
+            for prompt in "ab":
+                calls.ask(request(prompt))
+            with pytest.raises(SpentError, match=r"could cost 0\.1665 US cents"):
+                calls.ask(request("c"))
+            assert calls.spent() == 2 * dear <= limit
+        assert calls.report() == [Usage(MODEL, cached=2)]
+        assert dict(server.asked) == {"a": 1, "b": 1}
+
+
+def test_what_calls_of_another_unit_cost_says_nothing_of_this_one(cache):
+    dollars = replace(CENTS, unit="US dollars")
+    with (
+        serving(script=lambda body, nth: whole(usage=(65, 160))) as server,
+        endpoint(server.url) as one,
+    ):
+        Calls([one], cache, {MODEL: dollars}).ask(request("a"))
+        calls = Calls([one], cache, PRICES, limit=most("a"))
+        assert calls.ask(request("a")).cached
+        assert not calls.ask(request("b")).cached
 
 
 def test_one_model_that_writes_too_much_makes_no_other_dearer(cache):

@@ -48,7 +48,7 @@ class Calls:
     through a kill and a resume. It is kept if servers write no more than `Request.max_tokens`,
     a token is at least a byte, and no other process spends from the same cache at the same time.
     Of a model that writes more, thoughts above all, every later call is taken to cost as many times
-    more as the worst so far.
+    more as the worst so far, also of those that a resumed run finds in the cache on its way.
     An attempt that failed, and a call cut off by a kill, may have been billed: nobody is told how
     much, and it is not counted.
 
@@ -104,7 +104,7 @@ class Calls:
         if theirs is not mine:
             return self._count(request, replace(theirs.result(), cached=True))
         try:
-            kept = self._cache.find(request) or self._call(key, request)
+            kept = self._known(request) or self._call(key, request)
         except BaseException as error:
             mine.set_exception(error)
             raise
@@ -140,17 +140,27 @@ class Calls:
     ) -> None:
         self.close()
 
+    def _known(self, request: Request) -> Kept | None:
+        kept = self._cache.find(request)
+        if kept is not None:
+            self._learn(request, kept)
+        return kept
+
     def _call(self, key: str, request: Request) -> Kept:
         price = self._prices[request.model]
-        most = _most(request, price)
-        with self._within_limit(key, request.model, most):
+        with self._within_limit(key, request.model, _most(request, price)):
             reply = self._clients[request.model].complete(request)
             kept = Kept(reply, price.cost(reply.tokens_in, reply.tokens_out), self.unit)
             self._cache.keep(request, kept)
-            if kept.cost > most > 0:
-                with self._change:
-                    self._times[request.model] = max(self._times[request.model], kept.cost / most)
+            self._learn(request, kept)  # before others may take what was reserved
         return kept
+
+    def _learn(self, request: Request, kept: Kept) -> None:
+        """Note how many times the most that it should a call of this run, or one before, cost."""
+        most = _most(request, self._prices[request.model])
+        if kept.unit == self.unit and kept.cost > most > 0:
+            with self._change:
+                self._times[request.model] = max(self._times[request.model], kept.cost / most)
 
     @contextmanager
     def _within_limit(self, key: str, model: str, most: float) -> Iterator[None]:
