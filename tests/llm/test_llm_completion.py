@@ -170,6 +170,28 @@ def test_thoughts_beside_an_answer_are_written_and_no_part_of_it(name):
     assert (reply.text, reply.tokens_out) == ("", 20)
 
 
+@pytest.mark.parametrize("name", ["reasoning_content", "reasoning", "<think>", "thinking", "parts"])
+@pytest.mark.parametrize("streams", [False, True])
+def test_the_first_token_is_not_told_where_it_is_one_of_thoughts(name, streams):
+    text = {"type": "text", "text": "No"}
+    message = {
+        "<think>": {"content": "<think>Yes?</think>No"},
+        "thinking": {"content": [{"type": "thinking", "thinking": "Yes?"}, text]},
+        "parts": {"content": [{"type": "thinking", "thinking": [{"text": "Yes?"}]}, text]},
+    }.get(name, {"content": "No", name: "Yes?"})
+    likely = [{"token": "Yes", "logprob": -0.1}]
+    fields = {"logprobs": {"content": [{"logprob": -0.1, "top_logprobs": likely}]}}
+    first = []
+    for one in (message, {"content": "No"}):
+        told = choice(message=one, **fields)
+        if streams:
+            told = joined({"choices": [{"delta": one, **fields}]})
+        reply = read_reply(told, request(alternatives=2), 0.0)
+        assert reply.text == "No"
+        first.append(reply.first)
+    assert first == [(), (("Yes", -0.1),)]
+
+
 def test_a_prompt_that_the_server_blocks_is_an_empty_answer():
     usage = {"prompt_tokens": 9, "completion_tokens": 0}
     blocked = Reply("", BLOCKED, tokens_in=9, tokens_out=0, seconds=0.0)

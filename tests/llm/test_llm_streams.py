@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from math import log
+
 import pytest
 from llm_parts import always, ask, endpoint, once, request
 from openai_server import events, raw, serving, stream, whole
 
 from batonq.llm.request import ENDED
+from batonq.tasks.maths.live.answers import answer_of
+from batonq.tasks.maths.live.asking import Call
+from batonq.tasks.maths.live.questions import Question
 
 PROMPT = request().prompt
 SSE = {"content-type": "text/event-stream"}
@@ -21,6 +27,23 @@ def test_a_stream_gives_the_same_reply():
     assert (reply.tokens_in, reply.tokens_out) == (7, 3)
     assert len(reply.logprobs) == 3
     assert reply.first == (("t0", 0.0), ("t1", -0.5))
+
+
+@pytest.mark.parametrize(("written", "chance"), [("No", 0.9), ("<think>Yes?</think>No", 0.0)])
+@pytest.mark.parametrize("streams", [False, True])
+def test_a_check_is_read_from_its_first_token_unless_that_is_a_thought(written, chance, streams):
+    likely = [{"token": "Yes", "logprob": log(0.9)}, {"token": "No", "logprob": log(0.1)}]
+    tokens = {"content": [{"token": "Yes", "logprob": log(0.9), "top_logprobs": likely}]}
+    part = {"delta" if streams else "message": {"content": written}, "logprobs": tokens}
+    told = json.dumps({"choices": [part]})
+    answer = raw(f"data: {told}\n\ndata: [DONE]\n\n".encode(), 200, SSE)
+    if not streams:
+        answer = raw(told.encode())
+    with serving(script=always(answer)) as server:
+        reply = ask(server.url, request(alternatives=2), stream=streams)
+    question = Question("gsm8k", 7, "grade-school", "What is 2 + 3?", (), 5.0)
+    check = answer_of(Call("m", "check", "m/program"), question, reply)
+    assert (check.text, check.yes) == ("No", chance)
 
 
 def test_a_stream_nobody_asked_for_is_read_as_one():

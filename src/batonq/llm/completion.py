@@ -33,9 +33,10 @@ def read_reply(answer: Json, request: Request, seconds: float) -> Reply:
     """The reply in a completion.
 
     Only its message has to be there: an answer was paid for, and what else it tells may look
-    different or be missing. Thoughts before the answer are left out of the text. An answer without
-    a choice is that of a server that blocked the prompt: an empty text. Tokens that the server does
-    not count are estimated: a quarter of the characters, rounded up.
+    different or be missing. Thoughts before the answer are left out of the text, and where there
+    are any, the first token is not told: it is theirs. An answer without a choice is that of a
+    server that blocked the prompt: an empty text. Tokens that the server does not count are
+    estimated: a quarter of the characters, rounded up.
 
     Args:
         answer: the completion, as JSON.
@@ -49,18 +50,19 @@ def read_reply(answer: Json, request: Request, seconds: float) -> Reply:
     try:
         choice = _choice(answer)
         message = choice["message"]
-        written = _written(message.get("content"))
-        thought = _known(message.get("reasoning_content")) or _known(message.get("reasoning"))
+        written, thought = _written(message.get("content")), _thought(message)
+        text = _without_thoughts(written)
         tokens_in, tokens_out = _counts(answer.get("usage"), request, thought + written)
         tokens = _tokens(choice)
+        of_text = not thought and text == written  # whose the first token is
         return Reply(
-            text=_without_thoughts(written),
+            text=text,
             finish=_known(choice.get("finish_reason")) or ENDED,
             tokens_in=tokens_in,
             tokens_out=tokens_out,
             seconds=seconds,
             logprobs=_logprobs(tokens),
-            first=_first(tokens) if request.alternatives else (),
+            first=_first(tokens) if request.alternatives and of_text else (),
         )
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(f"is no chat completion ({error!r}): {str(answer)[:200]}") from error
@@ -93,7 +95,7 @@ def join_stream(stream: str) -> Json:
                 chosen = True
                 delta = choice.get("delta") or {}
                 text.append(_written(delta.get("content")))
-                thought.append(_known(delta.get("reasoning_content") or delta.get("reasoning")))
+                thought.append(_thought(delta))
                 tokens += _tokens(choice)
                 finish = choice.get("finish_reason") or finish
     except (LookupError, TypeError, AttributeError, RecursionError) as error:
@@ -159,6 +161,20 @@ def _written(content: Json) -> str:
     if not isinstance(content, list):
         return _text(content)
     return "".join(_text(part["text"]) for part in content if part.get("type") == _TEXT)
+
+
+def _thought(message: Json) -> str:
+    """The thoughts that are told beside the text of a message, or in parts of their own."""
+    beside = _known(message.get("reasoning_content")) or _known(message.get("reasoning"))
+    content = message.get("content")
+    parts = content if isinstance(content, list) and not beside else []
+    return beside + "".join(_thinking(part.get("thinking")) for part in parts)
+
+
+def _thinking(told: Json) -> str:
+    if isinstance(told, list):
+        return "".join(_known(part.get("text")) for part in told if isinstance(part, dict))
+    return _known(told)
 
 
 def _without_thoughts(text: str) -> str:
