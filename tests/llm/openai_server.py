@@ -116,12 +116,17 @@ def whole(
     return answer
 
 
-def stream(finish: str = "stop", ends: bool = True, text: str | None = None) -> Answer:
-    """A completion as an event stream, a word a piece; without its last event if not `ends`."""
+def stream(
+    finish: str = "stop", ends: bool = True, text: str | None = None, counts: bool = True
+) -> Answer:
+    """A completion as an event stream, a word a piece.
+
+    Without its last event if not `ends`; without usage, asked for or not, if not `counts`.
+    """
 
     def answer(handler: Handler, body: Body) -> None:
         said = handler.server.seen.text(body) if text is None else text
-        pieces = events(body, said, finish)
+        pieces = events(body if counts else body | {"stream_options": None}, said, finish)
         if ends:
             _answered(handler, body)
         handler.pieces(pieces if ends else pieces[:-1])

@@ -55,6 +55,14 @@ def test_tokens_that_nobody_counted_are_a_quarter_of_the_characters():
     assert [estimate(n) for n in (0, 1, 4, 5)] == [0, 1, 1, 2]
 
 
+def test_tokens_that_are_told_one_by_one_are_the_least_that_were_written():
+    tokens = {"content": [{"logprob": -1}] * 9}
+    told = choice(logprobs=tokens)
+    assert read_reply(told, request(), 0.0).tokens_out == 9
+    told["usage"] = {"prompt_tokens": 2, "completion_tokens": 5}
+    assert read_reply(told, request(), 0.0).tokens_out == 5  # somebody counts them
+
+
 def test_half_a_character_and_minus_infinity_become_what_can_be_stored():
     told = json.loads(
         '{"choices": [{"message": {"content": "a\\ud83d"}, "finish_reason": "stop",'

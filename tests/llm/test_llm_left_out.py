@@ -20,7 +20,7 @@ PROMPT = request().prompt
         ("top_logprobs", {"logprobs", "top_logprobs"}, False),
         ("seed", {"seed"}, False),
         ("temperature", {"temperature"}, False),
-        ("stream_options", {"stream_options"}, True),
+        ("temperature", {"temperature"}, True),
     ],
 )
 @pytest.mark.parametrize("code", [400, 422, 403, 404, 500, 501])
@@ -34,6 +34,22 @@ def test_what_a_server_does_not_know_is_left_out_from_then_on(refused, left_out,
         assert one.complete(request("b")).text == "fine"
     assert set(server.bodies[0]) - set(server.bodies[1]) == left_out
     assert server.bodies[2].keys() == server.bodies[1].keys()
+    assert waits.slept == []
+
+
+@pytest.mark.parametrize("code", [400, 422, 403, 404, 500, 501])
+def test_a_server_that_streams_and_will_not_count_is_asked_for_whole_answers(code):
+    def script(body, nth):
+        return status(code, "Unknown: 'stream_options'") if "stream_options" in body else None
+
+    waits = Waits()
+    with serving(script=script) as server, endpoint(server.url, waits, stream=True) as one:
+        assert one.complete(request("a")).tokens_out == 1  # streamed, and estimated
+        assert one.complete(request("b")).tokens_out == 3
+        assert one.complete(request("c")).tokens_out == 3
+    assert set(server.bodies[0]) - set(server.bodies[1]) == {"stream_options"}
+    assert set(server.bodies[1]) - set(server.bodies[2]) == {"stream"}
+    assert server.bodies[3].keys() == server.bodies[2].keys()
     assert waits.slept == []
 
 

@@ -7,8 +7,9 @@ from math import log
 
 import pytest
 from llm_parts import always, ask, endpoint, once, request
-from openai_server import events, raw, serving, stream, whole
+from openai_server import events, prompt_of, raw, serving, stream, whole
 
+from batonq.llm.completion import BLOCKED
 from batonq.llm.request import ENDED
 from batonq.tasks.maths.live.answers import answer_of
 from batonq.tasks.maths.live.asking import Call
@@ -74,6 +75,31 @@ def test_a_stream_never_said_to_end_is_asked_for_as_a_whole():
         assert one.complete(request("a")).text == "fine"
         assert one.complete(request("b")).text == "fine"
     assert ["stream" in body for body in server.bodies] == [True, False, False]
+
+
+def test_a_stream_that_counts_no_tokens_is_an_answer_and_whole_ones_are_asked_for():
+    def script(body, nth):
+        return stream(counts=False) if "stream" in body else None
+
+    with (
+        serving(lambda body: "six times seven", script) as server,
+        endpoint(server.url, stream=True) as one,
+    ):
+        counted = [one.complete(request(prompt)).tokens_out for prompt in "abc"]
+    assert counted == [4, 3, 3]  # estimated, then told
+    assert ["stream" in body for body in server.bodies] == [True, False, False]
+    assert server.asked == {"a": 1, "b": 1, "c": 1}
+
+
+def test_a_stream_that_counts_tokens_is_asked_for_again_also_after_a_prompt_was_blocked():
+    blocked = raw(b'data: {"choices": []}\n\ndata: [DONE]\n\n', 200, SSE)
+    with (
+        serving(script=lambda body, nth: blocked if prompt_of(body) == "a" else None) as server,
+        endpoint(server.url, stream=True) as one,
+    ):
+        finish = [one.complete(request(prompt)).finish for prompt in "abc"]
+    assert finish == [BLOCKED, ENDED, ENDED]
+    assert ["stream" in body for body in server.bodies] == [True] * 3
 
 
 def test_a_stream_cut_in_its_text_is_asked_for_as_a_stream_again():

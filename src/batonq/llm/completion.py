@@ -36,7 +36,7 @@ def read_reply(answer: Json, request: Request, seconds: float) -> Reply:
     different or be missing. Thoughts before the answer are left out of the text, and where there
     are any, the first token is not told: it is theirs. An answer without a choice is that of a
     server that blocked the prompt: an empty text. Tokens that the server does not count are
-    estimated: a quarter of the characters, rounded up.
+    estimated: a quarter of the characters, rounded up, and as many as it tells one by one at least.
 
     Args:
         answer: the completion, as JSON.
@@ -52,14 +52,15 @@ def read_reply(answer: Json, request: Request, seconds: float) -> Reply:
         message = choice["message"]
         written, thought = _written(message.get("content")), _thought(message)
         text = _without_thoughts(written)
-        tokens_in, tokens_out = _counts(answer.get("usage"), request, thought + written)
         tokens = _tokens(choice)
+        least = max(estimate(len(thought + written)), len(tokens))
+        tokens_in, tokens_out = _counts(answer.get("usage"))
         of_text = not thought and text == written  # whose the first token is
         return Reply(
             text=text,
             finish=_known(choice.get("finish_reason")) or ENDED,
-            tokens_in=tokens_in,
-            tokens_out=tokens_out,
+            tokens_in=tokens_in or estimate(len(request.system) + len(request.prompt)),
+            tokens_out=tokens_out or least,
             seconds=seconds,
             logprobs=_logprobs(tokens),
             first=_first(tokens) if request.alternatives and of_text else (),
@@ -103,6 +104,15 @@ def join_stream(stream: str) -> Json:
     raise (UnendedError if finish else ValueError)(f"the stream was cut before {DONE}")
 
 
+def is_counted(answer: Json) -> bool:
+    """Whether the server counts what it wrote, where it wrote anything.
+
+    Args:
+        answer: a completion that `read_reply` can read.
+    """
+    return _counts(answer.get("usage"))[1] > 0 or not answer["choices"]
+
+
 def estimate(characters: int) -> int:
     """Tokens in so many characters, where nobody counted them."""
     return -(-characters // _CHARACTERS)
@@ -134,8 +144,11 @@ def _choice(answer: Json) -> Json:
     return choice
 
 
-def _counts(told: Json, request: Request, text: str) -> tuple[int, int]:
-    """Tokens read and written; some servers count hidden thoughts apart, or in the total alone."""
+def _counts(told: Json) -> tuple[int, int]:
+    """Tokens read and written, 0 where nobody counted them.
+
+    Some servers count hidden thoughts apart, or in the total alone.
+    """
     usage = told if isinstance(told, dict) else {}
     details = usage.get("completion_tokens_details")
     read, written, total = (_count(usage, f"{name}_tokens") for name in _COUNTED)
@@ -144,8 +157,7 @@ def _counts(told: Json, request: Request, text: str) -> tuple[int, int]:
         written = max(written, total - read)
     if thought > _count(usage, "completion_tokens"):
         written = max(written, thought + _count(usage, "completion_tokens"))
-    read = read or estimate(len(request.system) + len(request.prompt))
-    return read, written or estimate(len(text))
+    return read, written
 
 
 def _count(told: dict[str, Json], name: str) -> int:

@@ -23,7 +23,7 @@ from batonq.base.files import Json
 from batonq.base.machine import is_loopback
 from batonq.base.proxies import proxies_named
 from batonq.llm.body import OPTIONAL, body_of, is_unexplained, refused_part
-from batonq.llm.completion import DONE, UnendedError, join_stream, read_reply
+from batonq.llm.completion import DONE, UnendedError, is_counted, join_stream, read_reply
 from batonq.llm.refusals import Refusal, error_of, read_refusal
 from batonq.llm.request import Reply, Request
 from batonq.llm.retry import (
@@ -70,8 +70,8 @@ class Endpoint:
 
     A server that refuses `logprobs`, `seed`, `temperature`, `stream_options`, `stream` or a system
     message, naming it, is asked without from then on; so is one that never answered and refuses
-    without a reason, if that helps. One whose streams do not end as they should is asked for whole
-    answers.
+    without a reason, if that helps. One whose streams do not end as they should, or do not count
+    tokens, is asked for whole answers.
 
     Args:
         base_url: the URL before `/chat/completions`.
@@ -143,12 +143,15 @@ class Endpoint:
         answer = self._settled(request, until)
         self._check(answer)
         try:
-            reply = read_reply(_told(answer), request, answer.seconds)
+            told = _told(answer)
+            reply = read_reply(told, request, answer.seconds)
         except (ValueError, RecursionError) as error:
             if isinstance(error, UnendedError):  # some servers never say it
                 self._without |= {"stream"}
             raise UnfitError(f"the answer {error}") from error
         self._answered = True
+        if _streams(answer.headers) and not is_counted(told):
+            self._without |= {"stream"}  # hidden thoughts cost too; whole answers are counted
         return reply
 
     def _settled(self, request: Request, until: float) -> _Answer:
