@@ -242,8 +242,11 @@ def checked_url(base_url: str, plain: bool = False) -> str:
     """
     try:
         url = httpx.URL(base_url)
-    except httpx.InvalidURL as error:
-        raise DataError(f"the URL of an endpoint cannot be read ({error})") from error
+    except httpx.InvalidURL:  # which repeats a part, and that may be of a password
+        raise DataError(
+            "the URL of an endpoint cannot be read; give https://HOST/v1, and the key in a "
+            "variable or a file"
+        ) from None
     if url.userinfo or url.query or url.fragment:
         raise DataError(
             f"the URL of the endpoint at {url.host} holds a name, a query or a fragment; give "
