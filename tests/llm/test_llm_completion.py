@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from llm_parts import request
 from openai_server import completion, events
@@ -268,10 +268,16 @@ def test_any_json_is_read_or_refused(told):
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=60))
+@example("<think>")
+@example("a</think>b")
 def test_a_stream_joins_to_what_the_whole_answer_is(text):
     stream = b"".join(events(BODY, text, "stop")).decode()
-    joined = read_reply(join_stream(stream), request(), 0.0)
-    assert (joined.text, joined.finish) == (text, "stop")
+    joined = join_stream(stream)
+    (said,) = joined["choices"]
+    assert (said["message"]["content"], said["finish_reason"]) == (text, "stop")
+    told = completion(BODY, text, "stop", (7, 3), logprobs=True)
+    reply, whole = (read_reply(one, request(), 0.0) for one in (joined, told))
+    assert (reply.text, reply.finish) == (whole.text, whole.finish)
 
 
 def test_raw_line_separators_inside_an_event_end_no_line():

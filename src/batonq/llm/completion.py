@@ -16,6 +16,7 @@ BLOCKED: Final = "blocked"  # `Reply.finish` where the server gave no choice: it
 _LINE: Final = re.compile(r"\r\n|\n|\r")  # a text may hold what Python takes for more line ends
 _CHARACTERS: Final = 4  # in a token, where a server counts none
 _FAILED: Final = "error"  # how a choice finishes whose provider failed on the way
+_STATUSES: Final = range(400, 600)  # of errors
 _COUNTED: Final = ("prompt", "completion", "total")
 _MOST_TOKENS: Final = 1e12  # above it is no count
 _TEXT: Final = "text"  # the type of the parts of a message that are its text
@@ -27,6 +28,20 @@ _IMPOSSIBLE: Final = -1e4  # stands for a log-probability of minus infinity: JSO
 
 class UnendedError(ValueError):
     """A stream that told how its text finished, and not that it ended."""
+
+
+class StoppedError(ValueError):
+    """A server that began to answer told an error instead, with a status.
+
+    Attributes:
+        status: from 400 to 599.
+        told: the error, as JSON that a server would have answered with that status.
+    """
+
+    def __init__(self, reason: str, status: int, told: str) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.told = told
 
 
 def read_reply(answer: Json, request: Request, seconds: float) -> Reply:
@@ -45,7 +60,7 @@ def read_reply(answer: Json, request: Request, seconds: float) -> Reply:
 
     Raises:
         ValueError: if it is no completion, or the server says that it failed on the way; the
-            message shows its beginning.
+            message shows its beginning. A `StoppedError`, if it says so with a status.
     """
     try:
         choice = _choice(answer)
@@ -66,7 +81,10 @@ def read_reply(answer: Json, request: Request, seconds: float) -> Reply:
             first=_first(tokens) if request.alternatives and of_text else (),
         )
     except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise ValueError(f"is no chat completion ({error!r}): {str(answer)[:200]}") from error
+        said = f"is no chat completion ({error!r}): {str(answer)[:200]}"
+        if isinstance(error, StoppedError):
+            raise StoppedError(said, error.status, error.told) from error
+        raise ValueError(said) from error
 
 
 def join_stream(stream: str) -> Json:
@@ -74,7 +92,8 @@ def join_stream(stream: str) -> Json:
 
     Raises:
         ValueError: if an event is not as expected or reports an error, or the stream was cut;
-            an `UnendedError`, if it was after the text.
+            an `UnendedError`, if it was after the text; a `StoppedError`, if the error has a
+            status.
     """
     text: list[str] = []
     thought: list[str] = []
@@ -131,8 +150,14 @@ def _events(stream: str) -> Iterator[str]:
 
 def _check(part: Json) -> None:
     """Raise where a server tells in the middle of an answer that it failed."""
-    if part.get("error") or part.get("finish_reason") == _FAILED:
-        raise ValueError(f"the server stopped with {str(part.get('error'))[:200]}")
+    error = part.get("error")
+    if not error and part.get("finish_reason") != _FAILED:
+        return
+    reason = f"the server stopped with {str(error)[:200]}"
+    status = error.get("code") if isinstance(error, dict) else None
+    if isinstance(status, int) and status in _STATUSES:
+        raise StoppedError(reason, status, json.dumps({"error": error}))
+    raise ValueError(reason)
 
 
 def _choice(answer: Json) -> Json:

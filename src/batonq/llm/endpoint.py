@@ -2,8 +2,10 @@
 
 Whatever another attempt may mend is tried again: 408, 425, 429, 5xx, time-outs, broken connections,
 streams cut before their end, answers that are no completion. A wrong key, model or request is not.
+What a server that began to answer tells as an error with a status counts as that status.
 A request that a server answers at every attempt, with an error of its own or with no completion, is
-taken to be refused: others may be answered.
+taken to be refused: others may be answered. A gateway that does not reach the server says nothing
+of the request.
 An attempt that failed may have been billed by the server; nobody can know. Where a server counts no
 tokens they are estimated, see `completion`. A reply's seconds are those of the attempt that worked.
 """
@@ -12,7 +14,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import httpx
@@ -23,7 +25,14 @@ from batonq.base.files import Json
 from batonq.base.machine import is_loopback
 from batonq.base.proxies import proxies_named
 from batonq.llm.body import OPTIONAL, body_of, is_unexplained, refused_part
-from batonq.llm.completion import DONE, UnendedError, is_counted, join_stream, read_reply
+from batonq.llm.completion import (
+    DONE,
+    StoppedError,
+    UnendedError,
+    is_counted,
+    join_stream,
+    read_reply,
+)
 from batonq.llm.refusals import Refusal, error_of, read_refusal
 from batonq.llm.request import Reply, Request
 from batonq.llm.retry import (
@@ -42,7 +51,8 @@ _STREAMED: Final = 300.0  # seconds of silence
 _WHOLE: Final = 600.0
 _LIMITED: Final = 429
 _BUSY: Final = frozenset({408, 425, _LIMITED, 503, 529})  # "not now"
-_TOO_SLOW: Final = 504
+_SLOW: Final = frozenset({504, 524})  # a gateway that waited for the server in vain
+_AWAY: Final = frozenset({502, 520, 521, 522, 523})  # one that did not reach it
 _SHORTEST_KEY: Final = 8
 _NO_CREDIT: Final = "insufficient_quota"
 _END: Final = re.compile(rb"(?:^|[\r\n])data: ?" + re.escape(DONE.encode()))
@@ -141,10 +151,13 @@ class Endpoint:
         if rest > 0:
             self._clock.sleep(rest)
         answer = self._settled(request, until)
-        self._check(answer)
+        if not answer.fine:
+            raise self._failure(answer)
         try:
             told = _told(answer)
             reply = read_reply(told, request, answer.seconds)
+        except StoppedError as error:
+            raise self._failure(replace(answer, status=error.status, text=error.told)) from error
         except (ValueError, RecursionError) as error:
             if isinstance(error, UnendedError):  # some servers never say it
                 self._without |= {"stream"}
@@ -212,20 +225,17 @@ class Endpoint:
                 break  # some keep the connection open
         return bytes(content)
 
-    def _check(self, answer: _Answer) -> None:
-        """Raise what the status of an answer stands for."""
-        if answer.fine:
-            return
+    def _failure(self, answer: _Answer) -> CallError | AgainError:
+        """What the status of an answer stands for."""
         status, refusal = answer.status, answer.refusal
         busy = status in _BUSY
         if not (busy or status >= 500) or _NO_CREDIT in answer.text:
-            raise error_of(refusal, f"{self.model} at {self.url}", self._key is not None)
+            return error_of(refusal, f"{self.model} at {self.url}", self._key is not None)
         wait = told_wait(answer.headers, self._clock.now(), limited=status == _LIMITED)
         wait = refusal.wait if wait is None else wait
         if wait is not None and wait <= self._patience.told:
             self._rest_until = max(self._rest_until, self._clock.passed() + wait)
-        kind = BusyError if busy else AgainError if status == _TOO_SLOW else UnfitError
-        raise kind(f"the server answered {status} ({refusal.shown})", wait)
+        return _kind(status)(f"the server answered {status} ({refusal.shown})", wait)
 
     def _hidden(self, text: str) -> str:
         """A text without the key. What is shorter than a real key may be a common word."""
@@ -261,6 +271,15 @@ def checked_url(base_url: str, plain: bool = False) -> str:
             "--plain-http"
         )
     return base_url.rstrip("/")
+
+
+def _kind(status: int) -> type[AgainError]:
+    """How often what may pass is worth another try."""
+    if status in _BUSY:
+        return BusyError
+    if status in _SLOW:
+        return SilentError
+    return AgainError if status in _AWAY else UnfitError
 
 
 def _streams(headers: httpx.Headers) -> bool:

@@ -45,7 +45,10 @@ class BusyError(AgainError):
 
 
 class SilentError(AgainError):
-    """A server that took the request said nothing for too long, and may bill it: once more only."""
+    """A server that took the request said nothing for too long, and may bill it: once more only.
+
+    So does a gateway that waited for it.
+    """
 
 
 class UnfitError(AgainError):
