@@ -68,7 +68,9 @@ PASSING = {
     "broken gzip": raw(b"\x1f\x8b broken", 200, {"content-encoding": "gzip"}),
     "a reset": reset(),
     "a reset in the middle": cut(),
-    "a stream without its end": stream(ends=False),
+    "a stream without its end": stream(ends=False, counts=False),
+    "a stream of nothing": raw(b"data: [DONE]\n\n", 200, SSE),
+    "a stream of no choices": raw(b'data: {"usage": {}}\n\ndata: [DONE]\n\n', 200, SSE),
     "a stream with an error": raw(b'data: {"error": {"message": "overloaded"}}\n\n', 200, SSE),
     "a stream that is none": raw(b"data: {\n\n", 200, SSE),
 }

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from llm_parts import request
 from openai_server import completion, events
 
-from batonq.llm.completion import BLOCKED, estimate, join_stream, read_reply
+from batonq.llm.completion import BLOCKED, UnendedError, estimate, join_stream, read_reply
 from batonq.llm.request import Reply
 
 BODY = {"model": "some-model", "logprobs": True, "top_logprobs": 2, "stream_options": {}}
@@ -295,6 +295,29 @@ def test_an_event_may_have_several_lines_and_no_space():
         "data:[DONE]\n\n"
     )
     assert read_reply(joined, request(), 0.0).text == "a"
+
+
+@pytest.mark.parametrize("usage", [None, {}, 7, {"completion_tokens": 0}, {"prompt_tokens": 9}])
+def test_a_stream_without_its_last_event_is_whole_where_it_is_counted(usage):
+    pieces = [
+        {"choices": [{"delta": {"content": "a"}}]},
+        {"choices": [{"delta": {}, "finish_reason": "stop"}]},
+        {"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 3}},
+    ]
+    told = [f"data: {json.dumps(one)}\n\n" for one in pieces]
+    assert read_reply(join_stream("".join(told)), request(), 0.0) == Reply("a", "stop", 9, 3, 0.0)
+    odd = f"data: {json.dumps({'choices': [], 'usage': usage})}\n\n"
+    with pytest.raises(UnendedError, match="was cut"):
+        join_stream("".join([*told[:2], odd]))
+    with pytest.raises(ValueError, match="was cut") as error:
+        join_stream(told[0] + told[2])  # counted, and not finished
+    assert not isinstance(error.value, UnendedError)
+
+
+@pytest.mark.parametrize("told", ["", "data: {}\n\n", 'data: {"usage": {"prompt_tokens": 9}}\n\n'])
+def test_a_stream_that_tells_of_no_choices_is_no_answer(told):
+    with pytest.raises(ValueError, match="told of no choices"):
+        join_stream(f"{told}data: [DONE]\n\n")
 
 
 def test_a_stream_cut_anywhere_is_refused():

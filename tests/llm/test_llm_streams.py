@@ -69,12 +69,38 @@ def test_a_stream_ends_at_its_last_event_though_the_connection_stays_open():
 
 def test_a_stream_never_said_to_end_is_asked_for_as_a_whole():
     def script(body, nth):
-        return stream(ends=False) if "stream" in body else None
+        return stream(ends=False, counts=False) if "stream" in body else None
 
     with serving(script=script) as server, endpoint(server.url, stream=True) as one:
         assert one.complete(request("a")).text == "fine"
         assert one.complete(request("b")).text == "fine"
     assert ["stream" in body for body in server.bodies] == [True, False, False]
+
+
+def test_a_stream_that_is_whole_and_counted_is_an_answer_without_its_last_event():
+    def text(body):
+        return "six times seven"
+
+    with (
+        serving(text, always(stream(ends=False))) as server,
+        endpoint(server.url, stream=True) as one,
+    ):
+        replies = [one.complete(request(prompt)) for prompt in "ab"]
+    assert [(one.text, one.finish, one.tokens_out) for one in replies] == [
+        ("six times seven", ENDED, 3)
+    ] * 2
+    assert ["stream" in body for body in server.bodies] == [True, True]
+    assert server.asked == {"a": 1, "b": 1}
+
+
+def test_a_stream_whose_connection_breaks_before_its_last_event_is_no_answer():
+    def broken(handler, body):
+        handler.pieces(events(body, "six times seven", "stop")[:-1])
+        handler.close_connection = True
+
+    with serving(script=once(broken)) as server:
+        assert ask(server.url, request(), stream=True).text == "fine"
+    assert server.asked[PROMPT] == 2
 
 
 def test_a_stream_that_counts_no_tokens_is_an_answer_and_whole_ones_are_asked_for():

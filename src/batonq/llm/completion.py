@@ -90,37 +90,24 @@ def read_reply(answer: Json, request: Request, seconds: float) -> Reply:
 def join_stream(stream: str) -> Json:
     """The completion that a stream of events tells piece by piece.
 
+    A stream that told how its text finished and counted it is whole, also without its last event.
+
     Raises:
-        ValueError: if an event is not as expected or reports an error, or the stream was cut;
-            an `UnendedError`, if it was after the text; a `StoppedError`, if the error has a
-            status.
+        ValueError: if an event is not as expected or reports an error, or the stream was cut or
+            told nothing; an `UnendedError`, if it was cut after the text; a `StoppedError`, if the
+            error has a status.
     """
-    text: list[str] = []
-    thought: list[str] = []
-    tokens: list[Json] = []
-    finish = usage = None
-    chosen = False
+    joined = _Joined()
     try:
         for event in _events(stream):
             if event == DONE:
-                message = {"content": "".join(text), "reasoning_content": "".join(thought)}
-                choice = {"message": message, "finish_reason": finish}
-                whole = choice | {"logprobs": {"content": tokens}}
-                return {"choices": [whole] if chosen else [], "usage": usage}
-            piece = json.loads(event)
-            _check(piece)
-            usage = piece.get("usage") or usage
-            for choice in piece.get("choices") or ():
-                _check(choice)
-                chosen = True
-                delta = choice.get("delta") or {}
-                text.append(_written(delta.get("content")))
-                thought.append(_thought(delta))
-                tokens += _tokens(choice)
-                finish = choice.get("finish_reason") or finish
+                return joined.whole()
+            joined.add(json.loads(event))
     except (LookupError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"an event of the stream is not as expected ({error!r})") from error
-    raise (UnendedError if finish else ValueError)(f"the stream was cut before {DONE}")
+    if joined.finish and is_counted(joined.whole()):
+        return joined.whole()
+    raise (UnendedError if joined.finish else ValueError)(f"the stream was cut before {DONE}")
 
 
 def is_counted(answer: Json) -> bool:
@@ -135,6 +122,42 @@ def is_counted(answer: Json) -> bool:
 def estimate(characters: int) -> int:
     """Tokens in so many characters, where nobody counted them."""
     return -(-characters // _CHARACTERS)
+
+
+class _Joined:
+    """What the events of a stream have told so far."""
+
+    def __init__(self) -> None:
+        self.finish: Json = None
+        self._usage: Json = None
+        self._text: list[str] = []
+        self._thought: list[str] = []
+        self._tokens: list[Json] = []
+        self._listed = False  # whether there was a list of choices
+        self._chosen = False  # and one in it
+
+    def add(self, piece: Json) -> None:
+        _check(piece)
+        self._usage = piece.get("usage") or self._usage
+        choices = piece.get("choices")
+        self._listed |= isinstance(choices, list)
+        for choice in choices or ():
+            _check(choice)
+            self._chosen = True
+            delta = choice.get("delta") or {}
+            self._text.append(_written(delta.get("content")))
+            self._thought.append(_thought(delta))
+            self._tokens += _tokens(choice)
+            self.finish = choice.get("finish_reason") or self.finish
+
+    def whole(self) -> Json:
+        """As a completion in one piece; a ValueError where the server told nothing of one."""
+        if not self._listed:
+            raise ValueError("the stream told of no choices, not even that there are none")
+        message = {"content": "".join(self._text), "reasoning_content": "".join(self._thought)}
+        tokens = {"content": self._tokens}
+        whole = {"message": message, "finish_reason": self.finish, "logprobs": tokens}
+        return {"choices": [whole] if self._chosen else [], "usage": self._usage}
 
 
 def _events(stream: str) -> Iterator[str]:
