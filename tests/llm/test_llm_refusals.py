@@ -140,8 +140,13 @@ def test_the_wait_is_read(told, wait):
         (403, "not for you", CallError, "refused the key"),
         (401, "flagged", CallError, "refused the key"),
         (400, "Your credit balance is too low", CallError, "refused the key or the account"),
-        (400, "Check your plan and billing details", CallError, "the key or the account"),
-        (400, "API key not valid. Please pass a valid API key.", CallError, "the key or the"),
+        (400, "Check your plan and billing details", CallError, "refused the key or the account"),
+        (
+            400,
+            "API key not valid. Please pass a valid API key.",
+            CallError,
+            "refused the key or the account",
+        ),
         (400, "invalid api_key", CallError, "refused the key or the account"),
         (400, "the bill is high", RequestError, "refused the request"),
         (422, "your quota", RequestError, "refused the request"),
@@ -152,7 +157,7 @@ def test_the_wait_is_read(told, wait):
 def test_who_is_to_blame_is_told(status, message, kind, said):
     error = error_of(refusal({"error": {"message": message}}, status), "here", keyed=True)
     assert type(error) is kind
-    assert f"here: {said}" in str(error) or said in str(error)
+    assert str(error).startswith(f"here: {said} ({status}: ")
     assert message in str(error)
 
 
