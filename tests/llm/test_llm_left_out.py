@@ -6,7 +6,7 @@ import json
 
 import pytest
 from llm_parts import Waits, always, ask, endpoint, request
-from openai_server import prompt_of, raw, serving, status
+from openai_server import prompt_of, raw, reset, serving, status
 
 from batonq.base.errors import CallError, RequestError
 
@@ -109,6 +109,34 @@ def test_where_that_does_not_help_nothing_is_left_out():
         assert one.complete(request("c")).text == "fine"
     assert server.asked == {"a": 2, "b": 1, "c": 1}
     assert server.bodies[3].keys() == server.bodies[0].keys()
+
+
+@pytest.mark.parametrize("met", [status(429), status(503), status(502), status(504), reset()])
+def test_whether_that_helps_is_not_known_while_the_server_is_away(met):
+    def script(body, nth):
+        if "seed" in body:
+            return status(422, "what?")
+        return met if nth == 2 else None
+
+    waits = Waits(drawn=0.5)
+    with serving(script=script) as server, endpoint(server.url, waits) as one:
+        assert one.complete(request("a")).text == "fine"
+        assert one.complete(request("b")).text == "fine"
+    assert ["seed" in body for body in server.bodies] == [True, False, True, False, False]
+    assert waits.slept == [0.5]
+
+
+def test_whether_that_helps_is_not_known_where_it_met_another_error():
+    def script(body, nth):
+        if "seed" in body:
+            return status(422, "what?")
+        return status(500) if prompt_of(body) == "a" else None
+
+    with serving(script=script) as server, endpoint(server.url) as one:
+        with pytest.raises(RequestError, match=r"refused the request .422: what"):
+            one.complete(request("a"))
+        assert one.complete(request("b")).text == "fine"
+    assert server.asked == {"a": 2, "b": 2}
 
 
 def test_a_model_that_has_answered_is_not_asked_twice_for_what_it_refuses():

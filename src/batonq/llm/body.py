@@ -23,9 +23,9 @@ OPTIONAL: Final = {
 }
 _MOST_ALTERNATIVES: Final = 20  # that endpoints report
 _NEWER: Final = "max_completion_tokens"  # what some call `max_tokens` now
-_UNKNOWN: Final = frozenset({400, 422})  # how servers refuse what they do not know
+UNKNOWN: Final = frozenset({400, 422})  # how servers refuse what they do not know
 _FAILED: Final = 500  # also of a stream that broke
-_NAMING: Final = _UNKNOWN | {403, 404, _FAILED, 501}  # and how some do, that name it
+_NAMING: Final = UNKNOWN | {403, 404, _FAILED, 501}  # and how some do, that name it
 _NO_SYSTEM: Final = re.compile(
     r"(?:system|developer)['\"`]? (?:role|message|prompt|instruction)s?\b[^.]{0,20}\bnot\b"
     r"|\bnot (?:support|allow)\w* [^.]{0,20}\bsystem\b"
@@ -81,7 +81,7 @@ def refused_part(refusal: Refusal, body: dict[str, Json]) -> str | None:
 
 def is_unexplained(refusal: Refusal) -> bool:
     """Whether a server refused without a word about a field, the text or the account."""
-    if refusal.status not in _UNKNOWN or about_account(refusal):
+    if refusal.status not in UNKNOWN or about_account(refusal):
         return False
     known = {word for names in OPTIONAL.values() for word in names} | {_NEWER}
     said = words(refusal.message) | refusal.named

@@ -24,7 +24,7 @@ from batonq.base.errors import CallError, DataError
 from batonq.base.files import Json
 from batonq.base.machine import is_loopback
 from batonq.base.proxies import proxies_named
-from batonq.llm.body import OPTIONAL, body_of, is_unexplained, refused_part
+from batonq.llm.body import OPTIONAL, UNKNOWN, body_of, is_unexplained, refused_part
 from batonq.llm.completion import (
     DONE,
     StoppedError,
@@ -179,13 +179,13 @@ class Endpoint:
         known = answer.fine or self._answered or self._tried_bare
         if known or not is_unexplained(answer.refusal):
             return answer
-        self._tried_bare = True
         bare = self._without | OPTIONAL.keys()
         second = self._post(body_of(request, self._stream, bare), until)
-        if not second.fine:
-            return answer
-        self._without = bare
-        return second
+        if second.fine:
+            self._without = bare
+        self._tried_bare |= second.fine or second.status in UNKNOWN
+        passes = second.status in _BUSY | _SLOW | _AWAY  # nobody knows yet whether it helps
+        return second if second.fine or passes else answer
 
     def _post(self, body: dict[str, Json], until: float) -> _Answer:
         start = self._clock.passed()
