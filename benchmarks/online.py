@@ -31,6 +31,7 @@ from batonq.tasks.maths.live.session import Told, same, values
 from batonq.tasks.maths.live.settings import PRICE, Team, strongest, team
 
 DATA: Final = Path(os.environ.get("BATONQ_DATA", "../shared/data"))
+DATASETS: Final = ("generated", "gsm8k", "mmlu")  # of 200 recorded questions
 PROMPTS: Final = ("program", "step")
 SPLITS: Final = 150
 FIRST: Final = 1_000  # seed of the first split
@@ -111,7 +112,7 @@ def run(quick: bool = False) -> list[dict[str, Any]]:
     """Rows: for each data set and way, means over splits, standard errors, and the worst tenth."""
     splits = 4 if quick else SPLITS
     rows = []
-    for dataset in ("generated", "gsm8k"):
+    for dataset in DATASETS:
         with ProcessPoolExecutor(WORKERS) as pool:
             found = np.array(list(pool.map(played, [dataset] * splits, range(splits))))
         for k, way in enumerate(("on-line", "best in hindsight", "sure")):
