@@ -56,7 +56,9 @@ class Tally:
     unread: int = 0
     artifacts: set[str] = field(default_factory=set)
     handoffs: set[str] = field(default_factory=set)
-    lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+    lock: threading.Lock = field(
+        default_factory=threading.Lock, init=False, repr=False, compare=False
+    )
 
     @property
     def total(self) -> int:
