@@ -45,6 +45,8 @@ LIMITS: Final = (
     "Half of the questions are few to learn from: most of what an agent can see, it sees once or "
     "never. A table that has learnt from recorded answers (`batonq run maths --pool local`) sees "
     "every answer to every question, this one only what it asked for.",
+    "The terms of the bound are those of a table of means over the judged questions. That the "
+    "values played are shrunk toward coarser views is a bias which none of them counts.",
     "No other policy is played on these questions: its calls would be paid for.",
     "Seconds depend on the machine and on what else ran on it. Any model may have seen these "
     "questions, and their answers, in training.",
