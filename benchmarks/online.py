@@ -20,9 +20,11 @@ from typing import Any, Final
 import numpy as np
 
 from batonq.base.seeds import generator
+from batonq.icq.tabular import TabularQ
 from batonq.tasks.maths.live.answers import Answer, Model, read_chunks
 from batonq.tasks.maths.live.asking import Call
 from batonq.tasks.maths.live.environment import Heard, LiveEnvironment
+from batonq.tasks.maths.live.leaning import LeaningQ
 from batonq.tasks.maths.live.online import play
 from batonq.tasks.maths.live.questions import Question, load_questions
 from batonq.tasks.maths.live.reading import read
@@ -32,6 +34,7 @@ from batonq.tasks.maths.live.settings import PRICE, Team, strongest, team
 
 DATA: Final = Path(os.environ.get("BATONQ_DATA", "../shared/data"))
 DATASETS: Final = ("generated", "gsm8k", "mmlu")  # of 200 recorded questions
+WAYS: Final = ("on-line", "on-line, plain table", "best in hindsight", "sure")
 PROMPTS: Final = ("program", "step")
 SPLITS: Final = 150
 FIRST: Final = 1_000  # seed of the first split
@@ -67,8 +70,8 @@ def _heard(
     return heard
 
 
-def played(dataset: str, split: int) -> tuple[Result, Result, Result]:
-    """One split: what was learnt on-line, the best call in hindsight, and "sure"."""
+def played(dataset: str, split: int) -> tuple[Result, ...]:
+    """One split, each of `WAYS`."""
     questions, members, heard = recorded(dataset)
     order = generator(FIRST + split).permutation(len(questions))
     some = [questions[k] for k in order]
@@ -77,31 +80,34 @@ def played(dataset: str, split: int) -> tuple[Result, Result, Result]:
         del checked
         return heard[question.key, call.name]
 
-    at = LiveEnvironment(some, members, hear, PRICE, "answers")
-    episodes = play(at, FIRST + split).episodes[len(some) // 2 :]
-    right = np.array([one.right for one in episodes], float)
-    cost = np.array(
-        [sum(at.heard[one.place][call].told.cost for call in one.asked) for one in episodes]
-    )
+    learnt = []
+    for table in (LeaningQ, TabularQ):
+        at = LiveEnvironment(some, members, hear, PRICE, "answers")
+        episodes = play(at, FIRST + split, table=table).episodes[len(some) // 2 :]
+        right = np.array([one.right for one in episodes], float)
+        cost = np.array(
+            [sum(at.heard[one.place][call].told.cost for call in one.asked) for one in episodes]
+        )
+        learnt.append(_result(right, cost))
     solvers = [call.name for k, call in enumerate(members.calls) if members.needs[k] < 0]
-    table = np.array(
+    outcomes = np.array(
         [
             [(heard[q.key, name].right, heard[q.key, name].told.cost) for name in solvers]
             for q in some
         ],
         float,
     )
-    return _result(right, cost), *_singles(table)
+    return *learnt, *_singles(outcomes)
 
 
-def _singles(table: np.ndarray) -> tuple[Result, Result]:
+def _singles(outcomes: np.ndarray) -> tuple[Result, Result]:
     """The best call in hindsight over all questions, and the one tried and found best."""
-    half = len(table) // 2
-    worth = table[..., 0] - PRICE * table[..., 1]
+    half = len(outcomes) // 2
+    worth = outcomes[..., 0] - PRICE * outcomes[..., 1]
     best = int(worth.mean(0).argmax())
     tried = [worth[k : half : len(worth[0])][:, k].mean() for k in range(len(worth[0]))]
     sure = int(np.argmax(tried))
-    return _result(*table[half:, best].T), _result(*table[half:, sure].T)
+    return _result(*outcomes[half:, best].T), _result(*outcomes[half:, sure].T)
 
 
 def _result(right: np.ndarray, cost: np.ndarray) -> Result:
@@ -115,20 +121,20 @@ def run(quick: bool = False) -> list[dict[str, Any]]:
     for dataset in DATASETS:
         with ProcessPoolExecutor(WORKERS) as pool:
             found = np.array(list(pool.map(played, [dataset] * splits, range(splits))))
-        for k, way in enumerate(("on-line", "best in hindsight", "sure")):
-            values = found[:, k]
-            error = values.std(0, ddof=1) / np.sqrt(splits)
+        for k, way in enumerate(WAYS):
+            mine = found[:, k]
+            error = mine.std(0, ddof=1) / np.sqrt(splits)
             rows.append(
                 {
                     "data": dataset,
                     "way": way,
                     "splits": splits,
-                    "accuracy": float(values[:, 0].mean()),
+                    "accuracy": float(mine[:, 0].mean()),
                     "accuracy_se": float(error[0]),
-                    "cost": float(values[:, 1].mean()),
-                    "utility": float(values[:, 2].mean()),
+                    "cost": float(mine[:, 1].mean()),
+                    "utility": float(mine[:, 2].mean()),
                     "utility_se": float(error[2]),
-                    "accuracy_worst_tenth": float(np.quantile(values[:, 0], 0.1)),
+                    "accuracy_worst_tenth": float(np.quantile(mine[:, 0], 0.1)),
                 }
             )
     return rows

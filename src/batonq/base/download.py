@@ -58,8 +58,8 @@ def download(
     """
     if client is None:
         with proxies_named():
-            made = httpx.Client(timeout=_PATIENCE, follow_redirects=True)
-        with made as own:
+            own = httpx.Client(timeout=_PATIENCE, follow_redirects=True)
+        with own:
             return download(url, path, size, sha256, own, watch)
     make_folder(path.parent)
     with _alone(path), _on_disk(path):

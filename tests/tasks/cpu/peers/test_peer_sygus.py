@@ -96,11 +96,11 @@ def test_an_answer_that_is_wrong_is_no_proof() -> None:
 
 
 def test_time_is_limited() -> None:
-    pytest.importorskip("cvc5")
+    pytest.importorskip("cvc5")  # loaded before the clock starts, as is z3
     pytest.importorskip("z3")
     began = perf_counter()
     found = sygus.solve(named("p23"), seconds=1)
-    assert perf_counter() - began < 20
+    assert perf_counter() - began < 3
     assert not found.proved and found.note == "nothing within 1 s"
 
 

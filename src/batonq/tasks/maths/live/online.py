@@ -2,7 +2,8 @@
 
 The first half of the questions is learnt from, with an exploration that falls: a question is either
 explored, with any move at every decision, or played with best moves only, so that what the team
-would do by now is tried as a whole. The second half is judged: values stand still and everybody
+would do by now is tried as a whole. Which ones are explored is agreed before the first, so that it
+takes no word between agents. The second half is judged: values stand still and everybody
 takes its best move. What an agent has hardly seen, it judges by what is like it (`leaning`).
 
 A receiver quotes when it has been answered itself, at the end of a question (`icq_late`): a
@@ -33,6 +34,7 @@ from batonq.icq.floor import Floor, as_it_is
 from batonq.icq.log import Log
 from batonq.icq.observe import observe_environment
 from batonq.icq.run import Run
+from batonq.icq.tabular import TabularQ
 from batonq.tasks.maths.live.environment import Heard, LiveEnvironment
 from batonq.tasks.maths.live.leaning import LeaningQ
 
@@ -91,7 +93,10 @@ class Played:
 
 
 def play(
-    environment: LiveEnvironment, seed: int, progress: Callable[[], None] = lambda: None
+    environment: LiveEnvironment,
+    seed: int,
+    progress: Callable[[], None] = lambda: None,
+    table: type[LeaningQ] | type[TabularQ] = LeaningQ,
 ) -> Played:
     """Play all questions once.
 
@@ -102,13 +107,14 @@ def play(
         environment: the questions and who answers them.
         seed: of the exploration.
         progress: called after each question.
+        table: what each agent learns in.
     """
     count = len(environment.heard)
     learning = count // 2
     floor = Floor(
         environment,
         learner_named(LEARNER),
-        lambda _name, n_actions: LeaningQ(n_actions, clocks.power(POWER)),
+        lambda _name, n_actions: table(n_actions, clocks.power(POWER)),
         as_it_is,
     )
     rng = generator(seed)
@@ -180,7 +186,7 @@ def _run(
     judged: list[Episode],
     seed: int,
 ) -> Run:
-    tables = {name: q.table() for name, q in floor.q.items() if isinstance(q, LeaningQ)}
+    tables = {name: q.table() for name, q in floor.q.items() if isinstance(q, LeaningQ | TabularQ)}
     decisions = sum(len(one.moves) for one in learnt)
     value = float(np.mean([one.value for one in judged])) if judged else 0.0
     return Run(

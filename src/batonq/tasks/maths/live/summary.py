@@ -25,7 +25,8 @@ PARTS: Final = ("all", "learning", "judged")
 CHOICES: Final = (
     "Questions in a fixed random order, each asked once. The first half is learnt from: with a "
     "chance that falls from 1 to 0.1 a question is explored, with any move at every decision, else "
-    "everybody takes its best move. On the second half all do, and values stand still.",
+    "everybody takes its best move; which ones are is agreed before the first, by the seed. On the "
+    "second half all take their best moves, and values stand still.",
     "IC-Q with a table per agent over what its interface shows, step n^-0.7. A cell's "
     "values are shrunk toward the agent's own with the same calls asked, these toward its own at "
     "this stage, these toward its mean, that toward 0, each with the weight of six updates. "
